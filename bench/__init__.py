@@ -1,0 +1,1 @@
+"""One file per question, budgets beside them; `python -m bench` runs them and prints the table."""

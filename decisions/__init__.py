@@ -1,0 +1,32 @@
+"""The decision core: facts in, a decision and its reasons out. No I/O, no clock, no randomness.
+
+Read in this order; a module imports only from the ones above it:
+
+    errors        what can go wrong, and what the caller can do about it
+    reasons       why a decision came out as it did
+    consent       purposes and grants as bits
+    schema        what a rule may read, of which type, for which purpose
+    interest      how interest fades, and its scale of 0 to 100
+    events        what a page reports
+    playbook      what people wrote, with the place of every word
+    rules         CEL: syntax, values, parser, evaluator, checker (a package with a map of its own)
+    facts         what is known of one visitor on one request, and granted
+    experiments   buckets, variants, layers
+    ledger        what is never renumbered: dictionary ids, bucket maps
+    profile       what the cookie carries between requests
+    learn         one event, one new profile
+    compact       the profile as claims of the ledger's integers
+    predicates    the slow truth: one predicate, one visitor
+    lowering      a checked expression as conjunctions of predicates
+    index         the fast truth: all predicates, one visitor
+    templates     Mustache: text in, op list out, bytes at the end
+    program       the compiled playbook
+    engine        decide
+    compiling     a written playbook in, a program out, or every error at once
+    explain       steps in sentences
+    lint          what is legal and still not meant
+"""
+
+from __future__ import annotations
+
+__all__: list[str] = []

@@ -1,0 +1,22 @@
+"""The edge: a request in, a personalised fragment out. No network, disk or lock between the two.
+
+Read in this order; a module imports only from the ones above it:
+
+    config        every setting, with its unit, its default and its reason
+    problems      RFC 9457 problem documents
+    metrics       counters in shared memory, summed over workers
+    wire          bodies and queries in, typed values out; replies out
+    cookies       signed cookies: read, verify, write
+    exposure      the x token: what was served, signed
+    context       headers in; country, device, referrer out
+    refresh       which snapshot is served now, and the one assignment that changes it
+    visit         one request with its pinned snapshot, time, ids, grants and facts
+    intake        events in, a new profile and log rows out
+    sinks         where event rows go (a package)
+    services      the parts that routes share
+    routes        one file per resource (a package)
+    app           the composition root
+    admin         status, metrics, explain: the private listener
+    node          one process per node: syncer, admin, and Granian's workers
+    cli           the one command
+"""

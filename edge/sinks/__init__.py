@@ -1,0 +1,1 @@
+"""Where event rows go: a protocol, a list for tests, and the rotating log."""

@@ -1,0 +1,20 @@
+"""Snapshots: signed parts out of the builder, through a store, into the memory of an edge.
+
+Read in this order; a module imports only from the ones above it:
+
+    errors        what can go wrong between the store and the edge, and what to do about it
+    keys          JWK sets on disk: who may sign
+    manifest      the one mutable object: version, dates, parts
+    signing       a manifest in, a compact JWS out, and back
+    trust         which offered manifest may be served; pure
+    bundle        parts: compressed, addressed by content, checked when opened
+    membership    visitor key in; segments, traits, scores, interests out; mapped, never loaded
+    contents      which parts a bundle must have, and who reads each
+    snapshot      a bundle, verified and opened, ready to serve
+    store         where bundles live: a protocol, memory, obstore, read-only HTTP
+    publish       parts in, a new version in the store, or nothing
+    local         the copy on a node's disk: what a cold start and the workers open
+    sync          poll, trust, fetch, verify, point
+    eventlog      rows in, rotating NDJSON files out
+    build         data in, a signed snapshot out (a package with a map of its own)
+"""

@@ -1,0 +1,31 @@
+"""What all tests share: Hypothesis profiles, and components that may be missing on a user's
+machine but not in CI."""
+
+from __future__ import annotations
+
+import os
+import shutil
+
+import hypothesis
+import pytest
+
+hypothesis.settings.register_profile("ci", derandomize=True, deadline=None, print_blob=True)
+hypothesis.settings.register_profile("here", deadline=None)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "here")
+
+COMPONENTS = {
+    "chromium": ("chromium", "chromium-browser", "google-chrome"),
+    "nginx": ("nginx",),
+    "sudo": ("setpriv",),
+}
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose component is missing; in CI that is a failure, so that a skip cannot
+    hide."""
+    for marker in item.iter_markers("needs"):
+        name = marker.args[0]
+        if not any(shutil.which(command) for command in COMPONENTS[name]):
+            if os.environ.get("CI"):
+                pytest.fail(f"expected {name} on this machine (CI installs it), found none")
+            pytest.skip(f"needs {name}")
