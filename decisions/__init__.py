@@ -9,9 +9,10 @@ Read in this order; a module imports only from the ones above it:
     interest      how interest fades, and its scale of 0 to 100
     events        what a page reports
     playbook      what people wrote, with the place of every word
+    features      what a segment may read: the builder's schema
     rules         CEL: syntax, values, parser, evaluator, checker (a package with a map of its own)
     facts         what is known of one visitor on one request, and granted
-    experiments   buckets, variants, layers
+    experiments   buckets and variants
     ledger        what is never renumbered: dictionary ids, bucket maps
     profile       what the cookie carries between requests
     learn         one event, one new profile
@@ -19,7 +20,8 @@ Read in this order; a module imports only from the ones above it:
     predicates    the slow truth: one predicate, one visitor
     lowering      a checked expression as conjunctions of predicates
     index         the fast truth: all predicates, one visitor
-    templates     Mustache: text in, op list out, bytes at the end
+    templates     Mustache: text in, op list out, text at the end
+    markup        where in HTML a token may stand
     program       the compiled playbook
     engine        decide
     compiling     a written playbook in, a program out, or every error at once

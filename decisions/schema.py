@@ -14,8 +14,8 @@ import msgspec
 
 from decisions.consent import FUNCTIONAL, PERSONALIZATION, SENSITIVE
 
-# The types of attributes. "set" holds strings; maps are keyed by strings. Facts carry timestamps and
-# durations in seconds (float); rules see CEL's own types.
+# The types of attributes. "set" holds strings; maps are keyed by strings. Facts carry timestamps
+# and durations in seconds (float); rules see CEL's own types.
 BOOL, INT, DOUBLE, STRING = "bool", "int", "double", "string"
 TIMESTAMP, DURATION = "timestamp", "duration"
 SET, MAP_INT, MAP_DOUBLE = "set", "map<int>", "map<double>"
