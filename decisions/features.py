@@ -1,4 +1,4 @@
-"""The builder's schema: what a segment or a score may read of one customer, with types and purposes.
+"""The builder's schema: what a segment or a score may read of one customer.
 
 Pure words, no data: `compiling` checks segments against it, `snapshots.build` computes what it
 names. Everything is as of the build's moment (`now`).

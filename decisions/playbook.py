@@ -136,7 +136,7 @@ class Settings(_Written, frozen=True):
 
     name: str
     slots: dict[str, SlotDecl]
-    bands: list[str] = ["default"]
+    bands: list[str] = msgspec.field(default_factory=lambda: ["default"])
     goals: dict[str, Goal] = {}
     attributes: dict[str, AttributeDecl] = {}
     sensitive_values: dict[str, list[str]] = {}
