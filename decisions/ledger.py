@@ -1,0 +1,84 @@
+"""The ledger: what a store must never renumber; append-only, one for all channels of a store.
+
+Cookies carry integers for names, and outlive bundles: a name once numbered keeps its number for
+ever. Experiments keep their bucket maps, the finished ones too, so that one that comes back finds
+its visitors where they were.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from hashlib import blake2b
+
+import msgspec
+
+from decisions.errors import ProgramError
+from decisions.experiments import Runs, remapped, shares
+
+FORMAT = 1
+
+# What a dictionary name stands for: the key of an interest, an event's counter, a capped rule.
+KEY, COUNTER, RULE = "k/", "c/", "r/"
+LAYER = "layer/"  # the traffic map of a layer lies in `maps` under this prefix
+TRAFFIC = "traffic/"  # the traffic map of an experiment without one
+VARIANTS = "variants/"  # the variant map of an experiment
+
+_DECODER = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw])
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True):
+    """names: a name's place is its number. maps: prefix + name → the runs of its bucket map.
+
+    salt: 16 hex digits that key the hash of visitor ids; it never changes in a store's life.
+    """
+
+    salt: str
+    names: tuple[str, ...] = ()
+    maps: dict[str, Runs] = {}
+
+    def grown(self, names: Iterable[str], weights: Mapping[str, Mapping[str, float]]) -> Ledger:
+        """The ledger with new names at its end, and the maps re-mapped to new weights.
+
+        weights: map name (with its prefix) → name → weight >= 0, with a sum > 0. Maps that are not
+        mentioned stay. What the ledger knows already changes nothing.
+        """
+        known = set(self.names)
+        new = [name for name in dict.fromkeys(names) if name not in known]
+        maps = dict(self.maps)
+        for name, wanted in weights.items():
+            maps[name] = remapped(self.maps.get(name, ()), shares(wanted))
+        return Ledger(salt=self.salt, names=(*self.names, *new), maps=maps)
+
+    def extends(self, older: Ledger) -> bool:
+        """Whether nothing that `older` numbered was renumbered or forgotten."""
+        return (
+            self.salt == older.salt
+            and self.names[: len(older.names)] == older.names
+            and self.maps.keys() >= older.maps.keys()
+        )
+
+    def encode(self) -> bytes:
+        """The ledger's bytes; equal ledgers give equal bytes."""
+        return msgspec.msgpack.encode((FORMAT, self), order="deterministic")
+
+
+def first_ledger(seed: str) -> Ledger:
+    """A ledger that knows nothing yet. seed: whatever tells stores apart; the salt is its hash."""
+    return Ledger(salt=blake2b(seed.encode(), digest_size=8).hexdigest())
+
+
+def decode(raw: bytes) -> Ledger:
+    """The ledger of these bytes. Raises ProgramError for another format or for no ledger."""
+    try:
+        found, ledger = _DECODER.decode(raw)
+        if found == FORMAT:
+            return msgspec.msgpack.decode(ledger, type=Ledger)
+    except msgspec.MsgspecError as error:
+        raise ProgramError(f"expected a ledger, got {len(raw)} other bytes: {error}") from error
+    raise ProgramError(f"expected a ledger of format {FORMAT}, got format {found}")
+
+
+def visitor_key(salt: str, customer: str) -> int:
+    """The 64-bit key of a customer in the membership: blake2b keyed by the salt, little-endian."""
+    digest = blake2b(customer.encode(), digest_size=8, key=bytes.fromhex(salt)).digest()
+    return int.from_bytes(digest, "little")

@@ -1,0 +1,143 @@
+"""Buckets and variants: the arithmetic, the fewest moves, uniformity."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from decisions import experiments
+from decisions.experiments import BUCKETS, Runs, Split, Units, bucket, remapped, shares
+
+SPEC = json.loads(
+    (Path(__file__).parent.parent / "spec" / "bucketing.json").read_text(encoding="utf-8")
+)
+WEIGHTS = st.dictionaries(
+    st.sampled_from("abcdef"), st.integers(0, 1000), min_size=1, max_size=5
+).filter(lambda weights: sum(weights.values()) > 0)
+
+
+def split_of(variants: dict[str, float], traffic: float = 100.0) -> Split:
+    return Split(
+        "offer",
+        experiments.VISITOR,
+        "order",
+        experiments.traffic_salt("offer"),
+        experiments.variant_salt("offer"),
+        remapped((), shares({"offer": traffic, "": 100.0 - traffic})),
+        remapped((), shares(variants)),
+    )
+
+
+def owners(runs: Runs) -> list[str]:
+    found: list[str] = []
+    for name, end in runs:
+        found += [name] * (end - len(found))
+    return found
+
+
+@pytest.mark.parametrize("case", SPEC["buckets"], ids=lambda case: case["name"])
+def test_a_bucket_follows_the_shared_table(case: dict[str, Any]) -> None:
+    assert bucket(case["salt"], case["unit"]) == case["bucket"]
+
+
+@pytest.mark.parametrize("case", SPEC["salts"], ids=lambda case: case["experiment"])
+def test_salts_follow_the_shared_table(case: dict[str, Any]) -> None:
+    assert experiments.traffic_salt(case["experiment"]) == case["traffic"]
+    assert experiments.variant_salt(case["experiment"]) == case["variant"]
+
+
+@pytest.mark.parametrize("case", SPEC["maps"], ids=lambda case: case["name"])
+def test_maps_follow_the_shared_table(case: dict[str, Any]) -> None:
+    before = tuple((name, end) for name, end in case["before"])
+    assert remapped(before, shares(case["weights"])) == tuple(map(tuple, case["after"]))
+
+
+@pytest.mark.parametrize("case", SPEC["assignments"], ids=lambda case: case["unit"])
+def test_assignments_follow_the_shared_table(case: dict[str, Any]) -> None:
+    split = split_of(SPEC["experiment"]["weights"], SPEC["experiment"]["traffic"])
+    assert split.enters(case["unit"]) is case["enters"]
+    assert split.variant(case["unit"]) == case["variant"]
+
+
+@given(WEIGHTS)
+def test_shares_are_exact_and_a_weight_of_zero_gets_no_traffic(weights: dict[str, int]) -> None:
+    found = shares(weights)
+    total = sum(weights.values())
+    assert sum(found.values()) == BUCKETS
+    for name, weight in weights.items():
+        assert abs(found[name] - weight * BUCKETS / total) < 1
+        assert weight or not found[name]
+
+
+@given(WEIGHTS, WEIGHTS)
+def test_a_changed_weight_moves_the_computed_minimum_of_buckets(
+    first: dict[str, int], second: dict[str, int]
+) -> None:
+    before, wanted = remapped((), shares(first)), shares(second)
+    after = remapped(before, wanted)
+    held = Counter(owners(before))
+    fewest = sum(max(0, count - wanted.get(name, 0)) for name, count in held.items())
+    moved = sum(old != new for old, new in zip(owners(before), owners(after), strict=True))
+    assert moved == fewest
+    assert {name: count for name, count in wanted.items() if count} == Counter(owners(after))
+    assert remapped(after, wanted) == after
+
+
+@given(st.integers(0, 100), st.integers(0, 100))
+def test_growing_traffic_keeps_those_who_are_in(first: int, second: int) -> None:
+    low, high = sorted((first, second))
+    small, large = split_of({"a": 1}, low), split_of({"a": 1}, high)
+    units = [f"visitor-{number}" for number in range(50)]
+    assert {u for u in units if small.enters(u)} <= {u for u in units if large.enters(u)}
+    assert large.traffic() == high / 100
+
+
+def test_a_share_is_the_part_of_those_who_enter() -> None:
+    split = split_of({"plain": 3, "code": 1}, 50)
+    assert (split.traffic(), split.share("plain"), split.share("code")) == (0.5, 0.75, 0.25)
+
+
+def test_a_hundred_thousand_ids_are_spread_evenly_and_independently() -> None:
+    split = split_of({"a": 50, "b": 30, "c": 20}, 50)
+    cells = Counter(
+        (split.enters(f"visitor-{number}"), split.variant(f"visitor-{number}"))
+        for number in range(100_000)
+    )
+    expected = {
+        (enters, variant): 100_000 * 0.5 * split.share(variant)
+        for enters in (True, False)
+        for variant in "abc"
+    }
+    chi_squared = sum((cells[cell] - count) ** 2 / count for cell, count in expected.items())
+    assert chi_squared < 20.5  # 5 degrees of freedom, p = 0.001; the ids are fixed
+    assert cells.keys() == expected.keys()
+
+
+def test_buckets_of_a_hundred_thousand_ids_are_uniform() -> None:
+    counts = Counter(bucket("0123456789abcdef", f"v{n}") // 100 for n in range(100_000))
+    chi_squared = sum((counts[cell] - 1000) ** 2 / 1000 for cell in range(100))
+    assert chi_squared < 148.2  # 99 degrees of freedom, p = 0.001; the ids are fixed
+
+
+def test_experiments_of_one_layer_exclude_each_other() -> None:
+    entry = remapped((), shares({"one": 30, "two": 40, "": 30}))
+    salt = experiments.traffic_salt("checkout")
+    one, two = (
+        Split(name, "visitor", "", salt, experiments.variant_salt(name), entry, (("a", BUCKETS),))
+        for name in ("one", "two")
+    )
+    units = [f"visitor-{number}" for number in range(2_000)]
+    assert not any(one.enters(unit) and two.enters(unit) for unit in units)
+    assert any(one.enters(unit) for unit in units)
+    assert any(two.enters(unit) for unit in units)
+
+
+def test_units_are_asked_by_kind() -> None:
+    units = Units(visitor="v", session="s")
+    assert [units.of(kind) for kind in experiments.UNITS] == ["v", "", "s"]

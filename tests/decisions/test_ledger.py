@@ -1,0 +1,61 @@
+"""The ledger: numbers stay, maps move the least, bytes come back."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from decisions import ledger
+from decisions.errors import ProgramError
+from decisions.ledger import first_ledger, visitor_key
+
+NAMES = st.lists(st.sampled_from([f"k/{letter}" for letter in "abcdefgh"]), max_size=10)
+
+
+@given(NAMES, NAMES)
+def test_a_name_keeps_its_number_for_ever(first: list[str], second: list[str]) -> None:
+    older = first_ledger("grocer").grown(first, {})
+    newer = older.grown(second, {})
+    assert newer.names[: len(older.names)] == older.names
+    assert set(newer.names) == set(first) | set(second)
+    assert len(set(newer.names)) == len(newer.names)
+    assert newer.extends(older)
+
+
+def test_a_finished_experiment_keeps_its_map() -> None:
+    running = first_ledger("grocer").grown((), {"variants/offer": {"a": 1, "b": 1}})
+    finished = running.grown((), {"variants/other": {"x": 1}})
+    assert finished.maps["variants/offer"] == (("a", 5000), ("b", 10000))
+    assert finished.maps["variants/other"] == (("x", 10000),)
+
+
+def test_a_ledger_that_renumbers_does_not_extend() -> None:
+    older = first_ledger("grocer").grown(["k/a", "k/b"], {})
+    assert not first_ledger("grocer").grown(["k/b", "k/a"], {}).extends(older)
+    assert not first_ledger("bakery").grown(["k/a", "k/b"], {}).extends(older)
+
+
+def test_a_ledger_comes_back_from_its_bytes() -> None:
+    grown = first_ledger("grocer").grown(["k/pets"], {"variants/offer": {"a": 1, "b": 2}})
+    assert ledger.decode(grown.encode()) == grown
+
+
+@pytest.mark.parametrize("raw", [b"", b"\xc1", b"not a ledger", b"\x92\x01\x01", b"\x92\x01\x80"])
+def test_bytes_that_are_no_ledger_are_refused(raw: bytes) -> None:
+    with pytest.raises(ProgramError, match="expected a ledger, got"):
+        ledger.decode(raw)
+
+
+def test_a_ledger_of_a_newer_format_is_refused() -> None:
+    raw = msgspec.msgpack.encode((ledger.FORMAT + 1, {}))
+    with pytest.raises(ProgramError, match="expected a ledger of format 1, got format 2"):
+        ledger.decode(raw)
+
+
+def test_a_visitor_key_is_64_bits_and_belongs_to_its_store() -> None:
+    salt = "00112233445566778899aabbccddeeff"[:16]
+    assert visitor_key(salt, "household-7") == visitor_key(salt, "household-7")
+    assert visitor_key(salt, "household-7") != visitor_key("f" * 16, "household-7")
+    assert 0 <= visitor_key(salt, "household-7") < 2**64
