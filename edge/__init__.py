@@ -2,6 +2,7 @@
 
 Read in this order; a module imports only from the ones above it:
 
+    errors        what can go wrong at the edge, and what to do about it
     config        every setting, with its unit, its default and its reason
     problems      RFC 9457 problem documents
     metrics       counters in shared memory, summed over workers
@@ -18,5 +19,6 @@ Read in this order; a module imports only from the ones above it:
     app           the composition root
     admin         status, metrics, explain: the private listener
     node          one process per node: syncer, admin, and Granian's workers
+    commands      one file per command (a package)
     cli           the one command
 """

@@ -1,1 +1,8 @@
-"""Where event rows go: a protocol, a list for tests, and the rotating log."""
+"""Where event rows go. `put` is called while a visitor waits: it takes a row and returns at once.
+
+Read in this order; a module imports only from the ones above it:
+
+    row           what one row of the event log says
+    sink          the protocol, and the list for tests
+    logged        the rotating log, written by a thread behind the replies
+"""

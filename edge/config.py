@@ -1,0 +1,270 @@
+"""Every setting, with its unit, its default and its reason: one frozen Config.
+
+A flag beats the environment, the environment beats the file, the file beats the default. The help
+of `edgewise serve` and the table in docs/operations.md are made from the struct; nothing else
+reads the environment.
+"""
+
+from __future__ import annotations
+
+import socket
+import tomllib
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+
+from edge.errors import SettingError
+
+ENVIRONMENT_PREFIX = "EDGEWISE_"
+
+
+def about(reason: str, unit: str = "") -> msgspec.Meta:
+    """What a setting is for, and the unit of its number."""
+    return msgspec.Meta(description=reason, title=unit or None)
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The settings of one node. Paths are as given, relative to the working directory."""
+
+    store: Annotated[
+        str, about("where bundles come from: a folder, s3://, gs://, az:// or an http(s) origin")
+    ] = ""
+    channel: Annotated[str, about("the line of bundles that this node follows")] = "live"
+    keys: Annotated[
+        str, about("folder of cookie.jwks, identify.jwks and publisher.public.jwks")
+    ] = "keys"
+    cache: Annotated[
+        str, about("folder for the local copy, the event log and the counters; one node each")
+    ] = "edgewise-cache"
+    host: Annotated[
+        str, about("address of the public listener; a proxy in front makes it public")
+    ] = "127.0.0.1"
+    port: Annotated[int, about("port of the public listener; 0 picks a free one")] = 8080
+    admin: Annotated[
+        str, about("address of /status, /metrics and /explain; keep it private; port 0 picks one")
+    ] = "127.0.0.1:8081"
+    workers: Annotated[
+        int, about("serving processes; one per core, minus one where the proxy shares the machine")
+    ] = 1
+    mount: Annotated[str, about("the path under which everything public lives")] = "/_ew"
+    node: Annotated[
+        str, about("this node's name in event files and in the spread of polls; empty: host name")
+    ] = ""
+    dev: Annotated[
+        bool, about("replies name fragment, reason and steps; demo keys are allowed")
+    ] = False
+
+    cookie_path: Annotated[
+        str, about("path of the cookies; empty: the mount; / for ESI and SSI, whose pages carry it")
+    ] = ""
+    profile_days: Annotated[
+        int,
+        about(
+            "a visitor who stays away longer is new; regulators' usual bound is 13 months", "days"
+        ),
+    ] = 390
+    consent_days: Annotated[
+        int, about("then the page asks again; regulators advise six months", "days")
+    ] = 182
+    policy: Annotated[
+        str, about("version of the consent text, where a page does not say which it showed")
+    ] = ""
+    origins: Annotated[
+        list[str], about("other origins whose pages may write, such as https://m.example.com")
+    ] = []
+    trusted_proxies: Annotated[
+        list[str], about("addresses whose X-Forwarded-For is believed, for the rate limit only")
+    ] = ["127.0.0.1", "::1"]
+
+    country_header: Annotated[
+        str,
+        about("header in which the CDN or proxy puts the country; it must overwrite a client's"),
+    ] = "x-geo-country"
+    region_header: Annotated[str, about("the same for the region")] = "x-geo-region"
+    city_header: Annotated[str, about("the same for the city")] = "x-geo-city"
+    continent_header: Annotated[str, about("the same for the continent")] = "x-geo-continent"
+
+    poll_interval_s: Annotated[
+        float, about("how often the store is asked; an offset by node name spreads a fleet", "s")
+    ] = 5.0
+    follow_interval_s: Annotated[
+        float, about("how often a worker looks for a newer local copy: one stat call", "s")
+    ] = 0.25
+    drain_s: Annotated[
+        float, about("after SIGTERM, how long to serve on while readiness already fails", "s")
+    ] = 2.0
+    stop_s: Annotated[
+        int, about("then how long a worker may take to finish; after that it is killed", "s")
+    ] = 10
+    max_bundle_bytes: Annotated[
+        int,
+        about("ten million visitors are 0.45 GB; old and new lie side by side in a swap", "bytes"),
+    ] = 2 * 2**30
+
+    max_body_bytes: Annotated[int, about("a page view's batch is about 2 KiB", "bytes")] = (
+        64 * 2**10
+    )
+    max_query_bytes: Annotated[int, about("20 slots and a long path are 3 KiB", "bytes")] = (
+        4 * 2**10
+    )
+    max_events: Annotated[int, about("events of one batch; a page makes a few", "events")] = 50
+    max_slots: Annotated[int, about("slots of one request; a page has a few", "slots")] = 20
+    events_per_minute: Annotated[
+        int,
+        about("per client address; an office behind one address needs several a second", "events"),
+    ] = 1_200
+    max_clients: Annotated[
+        int, about("addresses that the rate limit remembers; ~200 bytes each", "addresses")
+    ] = 100_000
+    max_tokens_cached: Annotated[
+        int, about("verified cookies that are remembered, per worker; ~2 KiB each", "cookies")
+    ] = 4_096
+    log_queue: Annotated[
+        int,
+        about(
+            "event rows that may wait for the disk; ~1 KiB each; more are dropped, counted", "rows"
+        ),
+    ] = 20_000
+    log_file_bytes: Annotated[int, about("an event file is closed at this size", "bytes")] = (
+        16 * 2**20
+    )
+    log_file_s: Annotated[
+        float, about("or at this age, so that readers are not kept waiting", "s")
+    ] = 60.0
+
+    cookie_jwks: Annotated[str, about("cookie keys as JWKS text, instead of the file")] = ""
+    identify_jwks: Annotated[str, about("sign-in keys as JWKS text, instead of the file")] = ""
+    publisher_jwks: Annotated[
+        str, about("public publisher keys as JWKS text, instead of the file")
+    ] = ""
+
+    @property
+    def node_name(self) -> str:
+        """The given name, or the machine's, with what a file name cannot hold replaced."""
+        name = self.node or socket.gethostname()
+        return "".join(c if c.isalnum() or c in "._" else "_" for c in name)
+
+    @property
+    def cookies_at(self) -> str:
+        """The `Path` of the cookies."""
+        return self.cookie_path or self.mount
+
+    @property
+    def run_dir(self) -> Path:
+        """What the processes of one node tell each other; made anew at each start."""
+        return Path(self.cache) / "run"
+
+    @property
+    def event_dir(self) -> Path:
+        """The event log."""
+        return Path(self.cache) / "events"
+
+
+class Setting(msgspec.Struct, frozen=True):
+    """One field of Config, as help and docs show it."""
+
+    name: str
+    type: Any
+    default: Any
+    unit: str
+    reason: str
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        return ENVIRONMENT_PREFIX + self.name.upper()
+
+
+def settings() -> Iterator[Setting]:
+    """Every setting in the order of the struct."""
+    hints = typing.get_type_hints(Config, include_extras=True)
+    for field in msgspec.structs.fields(Config):
+        kind, meta = typing.get_args(hints[field.name])
+        default = (
+            field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+        )
+        yield Setting(field.name, kind, default, meta.title or "", meta.description or "")
+
+
+def load(
+    flags: Mapping[str, Any] = types.MappingProxyType({}),
+    environ: Mapping[str, str] = types.MappingProxyType({}),
+    file: str | Path | None = None,
+) -> Config:
+    """The settings, each from the highest layer that gives it. Raises SettingError, which names the
+    place."""
+    known = {setting.name: setting for setting in settings()}
+    chosen: dict[str, tuple[str, Any]] = {}
+    for name, value in _read_file(file).items():
+        chosen[name] = (f"{name} in {file}", value)
+    for key, value in environ.items():
+        if (
+            key.startswith(ENVIRONMENT_PREFIX)
+            and key.removeprefix(ENVIRONMENT_PREFIX).lower() in known
+        ):
+            chosen[key.removeprefix(ENVIRONMENT_PREFIX).lower()] = (key, value)
+    for name, value in flags.items():
+        if value is not None:
+            chosen[name] = (f"--{name.replace('_', '-')}", value)
+    if strange := sorted(chosen.keys() - known.keys()):
+        raise SettingError(f"expected a setting, got {strange[0]!r} - at {chosen[strange[0]][0]}")
+    return _checked(Config(**{n: _typed(known[n].type, v, at) for n, (at, v) in chosen.items()}))
+
+
+def _read_file(file: str | Path | None) -> dict[str, Any]:
+    if not file:
+        return {}
+    try:
+        return tomllib.loads(Path(file).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingError(f"expected a settings file, got {error.strerror} - at {file}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingError(f"expected TOML, got {error} - at {file}") from error
+
+
+def _typed(kind: Any, value: Any, place: str) -> Any:
+    """The value as its field's type; text stands for numbers, truth and comma-separated lists."""
+    if isinstance(value, str) and typing.get_origin(kind) is list:
+        value = [word.strip() for word in value.split(",") if word.strip()]
+    try:
+        return msgspec.convert(value, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise SettingError(
+            f"{str(error)[0].lower()}{str(error)[1:]} ({value!r}) - at {place}"
+        ) from error
+
+
+_AT_LEAST = {"port": 0, "workers": 1, "max_body_bytes": 1_024, "max_query_bytes": 256}
+_AT_LEAST |= dict.fromkeys(("max_events", "max_slots", "log_queue", "events_per_minute"), 1)
+_AT_LEAST |= dict.fromkeys(("max_clients", "max_tokens_cached"), 1)
+
+
+def _checked(config: Config) -> Config:
+    """The config itself, if its values can work together."""
+    for name, least in _AT_LEAST.items():
+        if (value := getattr(config, name)) < least:
+            raise SettingError(f"expected {name} >= {least}, got {value}")
+    for name in ("poll_interval_s", "follow_interval_s", "log_file_s"):
+        if not (value := getattr(config, name)) > 0:
+            raise SettingError(f"expected {name} > 0, got {value}")
+    if not config.mount.startswith("/") or config.mount.endswith("/"):
+        raise SettingError(
+            f"expected mount to start with / and not to end with it, got {config.mount!r}"
+        )
+    host_and_port(config.admin)
+    return config
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """`127.0.0.1:8081` in two parts. Raises SettingError."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or int(port) > 65_535:
+        raise SettingError(f"expected HOST:PORT, got {address!r} - at admin")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,147 @@
+"""Headers and page in; country, device, referrer, campaign out: flat facts that need no grant.
+
+Nothing is guessed: a header that is missing or not of the expected form gives no fact. The user
+agent itself goes nowhere: three words of it do.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Collection, Mapping
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import urlsplit
+
+from edge import wire
+from edge.config import Config
+
+Headers = Mapping[bytes, bytes]
+
+_COUNTRY = re.compile(rb"[A-Za-z]{2}")
+_NOWHERE = {b"XX", b"T1", b"ZZ"}  # what CDNs send for unknown and for Tor
+_PLACE = re.compile(r"[\w .,'()/-]{1,64}")
+_LOCALE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
+_UTM = ("source", "medium", "campaign", "term", "content")
+
+_BOT = re.compile(
+    r"bot\b|bot[/;]|crawl|spider|slurp|preview|headlesschrome|^curl|^python|^wget", re.I
+)
+_TABLET = re.compile(r"ipad|tablet|kindle|silk/|android(?!.*mobi)", re.I)
+_MOBILE = re.compile(r"mobi|iphone|ipod|android", re.I)
+_SYSTEMS = (
+    ("ios", re.compile(r"iphone|ipad|ipod", re.I)),
+    ("android", re.compile(r"android", re.I)),
+    ("windows", re.compile(r"windows", re.I)),
+    ("macos", re.compile(r"mac os x|macintosh", re.I)),
+    ("chromeos", re.compile(r"cros ", re.I)),
+    ("linux", re.compile(r"linux|x11", re.I)),
+)
+_BROWSERS = (
+    ("edge", re.compile(r"edg(?:e|a|ios)?/", re.I)),
+    ("opera", re.compile(r"opr/|opera", re.I)),
+    ("samsung", re.compile(r"samsungbrowser", re.I)),
+    ("firefox", re.compile(r"firefox/|fxios/", re.I)),
+    ("chrome", re.compile(r"chrome/|crios/|chromium/", re.I)),
+    ("safari", re.compile(r"safari/", re.I)),
+)
+
+
+class Context:
+    """Reads what a request says of place, device and page."""
+
+    def __init__(self, config: Config) -> None:
+        self._places = tuple(
+            (f"geo.{name}", header.lower().encode())
+            for name, header in (
+                ("country", config.country_header),
+                ("continent", config.continent_header),
+                ("region", config.region_header),
+                ("city", config.city_header),
+            )
+            if header
+        )
+
+    def facts(
+        self, headers: Headers, page: wire.Page, query_keys: Collection[str] = ()
+    ) -> dict[str, Any]:
+        """The context of one request: attribute name → value. Never raises.
+
+        query_keys: those of the page's query that the playbook allows to be read.
+        """
+        facts: dict[str, Any] = {}
+        for name, header in self._places:
+            if (raw := headers.get(header)) and (value := _place(name, raw)):
+                facts[name] = value
+        if agent := headers.get(b"user-agent"):
+            facts.update(device(agent, headers.get(b"sec-ch-ua-mobile", b"")))
+        language = page.locale or headers.get(b"accept-language", b"")
+        if language and (spoken := locale(language)):
+            facts["locale"] = spoken
+        if page is not wire.NO_PAGE:
+            _page_facts(facts, page, query_keys)
+        return facts
+
+
+def _page_facts(facts: dict[str, Any], page: wire.Page, query_keys: Collection[str]) -> None:
+    path, mark, rest = page.path.partition("?")
+    if path:
+        facts["page.path"] = path
+    if page.category:
+        facts["page.category"] = page.category
+    if page.referrer and (host := _host(page.referrer)):
+        facts["referrer.host"] = host
+    if mark or page.query:
+        asked = {**wire.query(rest.encode()), **page.query}
+        facts.update((f"page.query.{key}", asked[key]) for key in query_keys if key in asked)
+        for name in _UTM:
+            if value := asked.get(f"utm_{name}"):
+                facts[f"utm.{name}"] = value[: wire.MAX_WORD]
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or ""
+    except ValueError:
+        return ""
+
+
+@functools.lru_cache(maxsize=4_096)
+def _place(name: str, raw: bytes) -> str:
+    if name == "geo.country":
+        country = raw.upper()
+        known = _COUNTRY.fullmatch(country) and country not in _NOWHERE
+        return country.decode() if known else ""
+    text = raw.decode("utf-8", "replace").strip()
+    return text if _PLACE.fullmatch(text) else ""
+
+
+@functools.lru_cache(maxsize=1_024)
+def locale(spoken: bytes | str) -> str:
+    """The first language of an Accept-Language header, as BCP 47; "" if it is none."""
+    text = spoken.decode("latin-1") if isinstance(spoken, bytes) else spoken
+    first = text.split(",", 1)[0].split(";", 1)[0].strip()
+    return first if _LOCALE.fullmatch(first) else ""
+
+
+@functools.lru_cache(maxsize=4_096)
+def device(agent: bytes, mobile_hint: bytes = b"") -> Mapping[str, str]:
+    """Kind, system and browser by user agent; `Sec-CH-UA-Mobile` beats it on mobile or not."""
+    text = agent[:512].decode("latin-1")
+    found = {"device.kind": _kind(text, mobile_hint)}
+    for attribute, table in (("device.os", _SYSTEMS), ("device.browser", _BROWSERS)):
+        for word, pattern in table:
+            if pattern.search(text):
+                found[attribute] = word
+                break
+    return MappingProxyType(found)
+
+
+def _kind(text: str, mobile_hint: bytes) -> str:
+    if _BOT.search(text):
+        return "bot"
+    if _TABLET.search(text):
+        return "tablet"
+    if mobile_hint == b"?1" or _MOBILE.search(text):
+        return "mobile"
+    return "desktop"

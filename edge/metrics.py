@@ -1,0 +1,154 @@
+"""Counters in shared memory: one file a process, one writer a file, summed by whoever reads them.
+
+A counter's cell is eight bytes of a mapped file, so that counting costs one addition and a process
+that dies takes nothing with it. Files of dead workers keep counting in the sums; their gauges do
+not. A full file counts what it has no room for under OVERFLOW.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+FILE_BYTES = 256 * 2**10  # ~4,000 names; a playbook of 200 slots, events and reasons needs 1,000
+SUFFIX = ".counters"
+OVERFLOW = "edgewise_metrics_overflow_total"
+BUCKETS_S = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.1)
+
+_HEAD = struct.Struct("<Q")  # bytes used, written last: a reader never sees half an entry
+_NAME = struct.Struct("<H")
+
+
+class Metrics:
+    """The counters of this process. `key` is a Prometheus series, `name{label="value"}`."""
+
+    def __init__(self, path: Path | None = None) -> None:
+        """path: the file to map; None keeps the counters in memory (tests, commands)."""
+        self._map = self._mapped(path) if path else mmap.mmap(-1, FILE_BYTES)
+        self._cells = memoryview(self._map).cast("Q")
+        self._used = 8
+        _HEAD.pack_into(self._map, 0, self._used)
+        self._at: dict[str, int] = {}
+        self._overflow = self._add(OVERFLOW)
+
+    @staticmethod
+    def _mapped(path: Path) -> mmap.mmap:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w+b") as file:
+            file.truncate(FILE_BYTES)
+            return mmap.mmap(file.fileno(), FILE_BYTES)
+
+    def _add(self, key: str) -> int:
+        """The cell of a new key, or the overflow's if the file is full."""
+        raw = key.encode()
+        start = self._used
+        cell = -(-(start + _NAME.size + len(raw)) // 8)
+        if (cell + 1) * 8 > FILE_BYTES:
+            return self._overflow
+        _NAME.pack_into(self._map, start, len(raw))
+        self._map[start + _NAME.size : start + _NAME.size + len(raw)] = raw
+        self._at[key] = cell
+        self._used = (cell + 1) * 8
+        _HEAD.pack_into(self._map, 0, self._used)
+        return cell
+
+    def count(self, key: str, by: int = 1) -> None:
+        """Adds to a counter. Each key is counted by one thread only: an addition is no lock."""
+        self._cells[self._at.get(key) or self._add(key)] += by
+
+    def set(self, key: str, value: int) -> None:
+        """Sets a gauge: a key whose value dies with this process."""
+        self._cells[self._at.get(key) or self._add(key)] = value
+
+    def time(self, name: str, seconds: float) -> None:
+        """Counts into a histogram's buckets, sum (nanoseconds) and count."""
+        for bound in BUCKETS_S:
+            if seconds <= bound:
+                self.count(f'{name}_bucket{{le="{bound}"}}')
+                break
+        self.count(f"{name}_nanoseconds_total", int(seconds * 1e9))
+        self.count(f"{name}_count")
+
+    def values(self) -> dict[str, int]:
+        """What was counted here."""
+        return dict(_entries(self._map))
+
+
+def _entries(raw: bytes | mmap.mmap) -> Iterator[tuple[str, int]]:
+    used = min(_HEAD.unpack_from(raw, 0)[0], len(raw))
+    start = 8
+    while start < used:
+        (length,) = _NAME.unpack_from(raw, start)
+        name = bytes(raw[start + _NAME.size : start + _NAME.size + length]).decode()
+        cell = -(-(start + _NAME.size + length) // 8) * 8
+        yield name, _HEAD.unpack_from(raw, cell)[0]
+        start = cell + 8
+
+
+def is_gauge(key: str) -> bool:
+    """Counters end in `_total`, `_count` or are buckets; all else is a gauge."""
+    name = key.split("{", 1)[0]
+    return not name.endswith(("_total", "_count", "_bucket"))
+
+
+def summed(folder: Path, alive: Iterable[int] | None = None) -> dict[str, int]:
+    """Every process's counters added up; gauges only of processes that live.
+
+    A file is named after its process id. alive: those ids, None asks the system.
+    """
+    total: dict[str, int] = {}
+    living = None if alive is None else set(alive)
+    for path in sorted(folder.glob(f"*{SUFFIX}")):
+        pid = int(path.stem)
+        lives = _lives(pid) if living is None else pid in living
+        for key, value in _entries(path.read_bytes()):
+            if lives or not is_gauge(key):
+                total[key] = total.get(key, 0) + value
+    return total
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def exposition(values: dict[str, int]) -> str:
+    """The Prometheus text format, version 0.0.4; histogram buckets are made cumulative here."""
+    lines: list[str] = []
+    families: dict[str, list[str]] = {}
+    for key in sorted(values):
+        families.setdefault(_family(key), []).append(key)
+    for family, keys in families.items():
+        if any("_bucket{" in key for key in keys):
+            lines += _histogram(family, values)
+            continue
+        lines.append(f"# TYPE {family} {'gauge' if is_gauge(family) else 'counter'}")
+        lines += [f"{key} {values[key]}" for key in keys]
+    return "\n".join(lines) + "\n"
+
+
+def _family(key: str) -> str:
+    name = key.split("{", 1)[0]
+    for ending in ("_bucket", "_nanoseconds_total", "_count"):
+        name = name.removesuffix(ending)
+    return name
+
+
+def _histogram(family: str, values: dict[str, int]) -> Iterator[str]:
+    yield f"# TYPE {family} histogram"
+    running = 0
+    for bound in BUCKETS_S:
+        running += values.get(f'{family}_bucket{{le="{bound}"}}', 0)
+        yield f'{family}_bucket{{le="{bound}"}} {running}'
+    count = values.get(f"{family}_count", 0)
+    yield f'{family}_bucket{{le="+Inf"}} {count}'
+    yield f"{family}_sum {values.get(f'{family}_nanoseconds_total', 0) / 1e9}"
+    yield f"{family}_count {count}"

@@ -1,0 +1,41 @@
+"""One row of the event log: what happened, to whom, under which grants and policy.
+
+The builder reads what the grants of the row allow, and no more. A field that is empty is left out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+SERVED = "served"  # a decision left in a reply
+
+
+class Row(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """id: the client's, or one made here. at: by the client's clock, received: by this node's, both
+    in seconds. visitor: the profile's id. customer: the keyed hash of the customer in 16 hex
+    digits. grants, policy: under which the row was collected. snapshot: version that decided. x:
+    the decision that this answers or is, decoded.
+    """
+
+    id: str
+    type: str
+    received: float
+    at: float = 0.0
+    visitor: str = ""
+    customer: str = ""
+    session: str = ""
+    grants: list[str] = []
+    policy: str = ""
+    snapshot: int = 0
+    page: str = ""
+    item: str = ""
+    category: str = ""
+    brand: str = ""
+    price: float = 0.0
+    quantity: int = 1
+    x: Any = None
+
+
+encode = msgspec.json.Encoder().encode

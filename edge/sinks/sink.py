@@ -1,0 +1,48 @@
+"""The protocol of a sink, and the one that keeps its rows in a list."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from edge.sinks.row import Row
+
+
+class Sink(Protocol):
+    """Takes rows at once and never raises; what it cannot keep it drops and counts."""
+
+    def put(self, row: Row) -> None:
+        """Takes one row, which will be written soon."""
+        ...
+
+    def start(self) -> None:
+        """Begins to write."""
+        ...
+
+    def close(self) -> None:
+        """Writes what waits, and ends. A row put later is dropped."""
+        ...
+
+    def trouble(self) -> str:
+        """Why rows are not being kept just now, or ""."""
+        ...
+
+
+class ListSink:
+    """For tests and for nodes without a log: the last `most` rows in memory."""
+
+    def __init__(self, most: int = 10_000) -> None:
+        self.rows: list[Row] = []
+        self._most = most
+
+    def put(self, row: Row) -> None:
+        if len(self.rows) < self._most:
+            self.rows.append(row)
+
+    def start(self) -> None:
+        """Nothing to begin."""
+
+    def close(self) -> None:
+        """Nothing to end."""
+
+    def trouble(self) -> str:
+        return ""

@@ -1,0 +1,257 @@
+"""Bodies and queries in, typed values out; replies out. Nothing past this module meets raw bytes.
+
+What a client sends is read leniently (unknown keys pass) and bounded strictly. One event that
+cannot be read is refused by itself: a page re-sends a batch until it is acknowledged, so a bad
+event must not hold up the good ones beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, TypeVar
+from urllib.parse import unquote_plus
+
+import msgspec
+
+from decisions import consent
+from decisions.events import Event
+from decisions.reasons import Step
+from edge.errors import Refused
+
+MAX_WORD = 128  # characters of an item, a category, a brand, a slot's name
+MAX_ID = 64
+MAX_TEXT = 2_048  # of a path, a query value, a referrer
+MAX_TOKEN = 4_096  # of a sign-in token
+MAX_PRICE = 1e9
+MAX_QUANTITY = 10_000
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Where the visitor is, as the page says it; `path` may carry the query."""
+
+    path: str = ""
+    category: str = ""
+    query: dict[str, str] = {}
+    referrer: str = ""
+    locale: str = ""
+
+
+class VisitBody(msgspec.Struct, frozen=True):
+    """The body of POST v1/visit; `events` are read one by one."""
+
+    slots: list[str] = []
+    page: Page = Page()
+    events: list[msgspec.Raw] = []
+
+
+class EventsBody(msgspec.Struct, frozen=True):
+    """The body of POST v1/events."""
+
+    events: list[msgspec.Raw]
+    page: Page = Page()
+
+
+class ConsentBody(msgspec.Struct, frozen=True):
+    """The body of PUT v1/consent. how: `banner`, `settings`, …; policy: the text that was shown."""
+
+    grants: list[str]
+    how: str = "banner"
+    policy: str = ""
+
+
+class RefusedEvent(msgspec.Struct, frozen=True):
+    """One event that was not taken: its place in the batch, and why."""
+
+    index: int
+    code: str
+    detail: str
+
+
+class Shown(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One decision in a reply: `html` or `json`; the rest only for people who build the site."""
+
+    slot: str
+    html: str | msgspec.UnsetType = msgspec.UNSET
+    json: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    x: str = ""
+    fragment: str | msgspec.UnsetType = msgspec.UNSET
+    variant: str | msgspec.UnsetType = msgspec.UNSET
+    reason: str | msgspec.UnsetType = msgspec.UNSET
+    steps: list[Step] | msgspec.UnsetType = msgspec.UNSET
+
+
+class VisitReply(msgspec.Struct, frozen=True, omit_defaults=True):
+    """refused: events that were not taken; they must not be sent again, but for `no-snapshot`."""
+
+    decisions: list[Shown]
+    refused: list[RefusedEvent] = []
+    snapshot: str = ""
+
+
+class EventsReply(msgspec.Struct, frozen=True, omit_defaults=True):
+    """accepted: how many events were taken."""
+
+    accepted: int
+    refused: list[RefusedEvent] = []
+
+
+class ConsentReply(msgspec.Struct, frozen=True):
+    """What is granted now; `at` is when it was given, seconds since the epoch, 0 if never."""
+
+    grants: list[str]
+    at: int = 0
+    how: str = ""
+    policy: str = ""
+
+
+_VISIT = msgspec.json.Decoder(VisitBody)
+_EVENTS = msgspec.json.Decoder(EventsBody)
+_CONSENT = msgspec.json.Decoder(ConsentBody)
+_EVENT = msgspec.json.Decoder(Event)
+encode = msgspec.json.Encoder().encode
+
+Body = TypeVar("Body")
+
+
+def visit_body(raw: bytes, max_slots: int) -> VisitBody:
+    """The body of a visit. Raises Refused."""
+    body = _decoded(_VISIT, raw)
+    _check_page(body.page)
+    check_slots(body.slots, max_slots)
+    return body
+
+
+def events_body(raw: bytes) -> EventsBody:
+    """The body of a batch. Raises Refused."""
+    body = _decoded(_EVENTS, raw)
+    _check_page(body.page)
+    return body
+
+
+def consent_body(raw: bytes) -> tuple[ConsentBody, int]:
+    """The body of a choice, and its grants as bits. Raises Refused."""
+    body = _decoded(_CONSENT, raw)
+    _within("how", body.how, MAX_ID)
+    _within("policy", body.policy, MAX_ID)
+    bits = 0
+    for place, name in enumerate(body.grants):
+        if name not in consent.PURPOSES:
+            known = ", ".join(consent.PURPOSES)
+            raise invalid(f"expected one of {known}, got {name!r} - at `$.grants[{place}]`")
+        bits |= consent.PURPOSES[name]
+    return body, bits
+
+
+def invalid(detail: str) -> Refused:
+    """A request that is understood and wrong."""
+    return Refused(400, "invalid-request", detail)
+
+
+def _decoded(decoder: msgspec.json.Decoder[Body], raw: bytes) -> Body:
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as error:
+        raise invalid(_lower(str(error))) from error
+    except msgspec.DecodeError as error:
+        raise Refused(400, "malformed-json", _lower(str(error))) from error
+    except UnicodeDecodeError as error:
+        raise Refused(400, "malformed-json", "expected UTF-8, got bytes that are not") from error
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _within(name: str, text: str, most: int) -> None:
+    if len(text) > most:
+        raise invalid(f"expected at most {most} characters, got {len(text)} - at `$.{name}`")
+
+
+def _check_page(page: Page) -> None:
+    if len(page.path) > MAX_TEXT:
+        _within("page.path", page.path, MAX_TEXT)
+    _within("page.category", page.category, MAX_WORD)
+    _within("page.referrer", page.referrer, MAX_TEXT)
+    _within("page.locale", page.locale, MAX_ID)
+    for key, value in page.query.items():
+        _within("page.query", key, MAX_WORD)
+        _within("page.query", value, MAX_TEXT)
+
+
+def check_slots(slots: list[str], most: int) -> None:
+    """Raises Refused for too many slots, or a name nobody would give one."""
+    if len(slots) > most:
+        raise invalid(f"expected at most {most} slots, got {len(slots)} - at `$.slots`")
+    for slot in slots:
+        _within("slots", slot, MAX_WORD)
+
+
+def events(raws: Iterable[msgspec.Raw]) -> tuple[list[Event], list[RefusedEvent]]:
+    """The events that can be read, and those that cannot, each with its reason."""
+    taken: list[Event] = []
+    refused: list[RefusedEvent] = []
+    for index, raw in enumerate(raws):
+        try:
+            event = _EVENT.decode(raw)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            refused.append(RefusedEvent(index, "unreadable", _lower(str(error))))
+            continue
+        if detail := out_of_bounds(event):
+            refused.append(RefusedEvent(index, "out-of-bounds", detail))
+        else:
+            taken.append(event)
+    return taken, refused
+
+
+_BOUNDS = {"type": MAX_ID, "id": MAX_ID, "item": MAX_WORD, "category": MAX_WORD, "brand": MAX_WORD}
+_BOUNDS |= {"x": MAX_WORD, "token": MAX_TOKEN}
+
+
+def out_of_bounds(event: Event) -> str:
+    """What about an event is beyond its limit, or ""."""
+    if (
+        len(event.type) + len(event.id) <= MAX_ID
+        and len(event.item) + len(event.category) + len(event.brand) + len(event.x) <= MAX_WORD
+        and len(event.token) <= MAX_TOKEN
+        and 0.0 <= event.price <= MAX_PRICE
+        and 0 <= event.quantity <= MAX_QUANTITY
+        and event.type
+    ):  # the usual event, in one look
+        return ""
+    for name, most in _BOUNDS.items():
+        if (length := len(getattr(event, name))) > most:
+            return f"expected at most {most} characters, got {length} - at `$.{name}`"
+    if not 0.0 <= event.price <= MAX_PRICE:
+        return f"expected 0 <= price <= {MAX_PRICE:.0f}, got {event.price} - at `$.price`"
+    if not 0 <= event.quantity <= MAX_QUANTITY:
+        return f"expected 0 <= quantity <= {MAX_QUANTITY}, got {event.quantity} - at `$.quantity`"
+    return "" if event.type else "expected a type, got an empty one - at `$.type`"
+
+
+def query(raw: bytes) -> dict[str, str]:
+    """A query string's first value per key; bytes that are no UTF-8 are replaced. Never raises."""
+    found: dict[str, str] = {}
+    if not raw:
+        return found
+    text = raw.decode("utf-8", "replace")
+    plain = "%" not in text and "+" not in text
+    for pair in text.split("&"):
+        key, _, value = pair.partition("=")
+        if not plain:
+            key, value = unquote_plus(key), unquote_plus(value)
+        found.setdefault(key, value)
+    return found
+
+
+def page_of(asked: dict[str, str]) -> Page:
+    """The page that a query describes; what is too long is left out, for a fragment never fails."""
+    kept: dict[str, Any] = {
+        name: value
+        for name, most in _PAGE_KEYS.items()
+        if (value := asked.get(name)) and len(value) <= most
+    }
+    return Page(**kept) if kept else NO_PAGE
+
+
+_PAGE_KEYS = {"path": MAX_TEXT, "category": MAX_WORD, "referrer": MAX_TEXT, "locale": MAX_ID}
+NO_PAGE = Page()
