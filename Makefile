@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo install test check format bench clean
+.PHONY: help demo install test check format loader bench clean
 
 help:
 	@echo "make demo     the example shop at http://127.0.0.1:8080, built from public data"
@@ -41,6 +41,9 @@ check: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+loader: $(VENV)/.dev
+	$(BIN)/python -m tests.edge.minify
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench
