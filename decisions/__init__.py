@@ -20,6 +20,8 @@ Read in this order; a module imports only from the ones above it:
     predicates    the slow truth: one predicate, one visitor
     lowering      a checked expression as conjunctions of predicates
     index         the fast truth: all predicates, one visitor
+    escapes       a value as text, safe where it stands
+    ops           the ops of a template: a look-up in, text out
     templates     Mustache: text in, op list out, text at the end
     markup        where in HTML a token may stand
     program       the compiled playbook

@@ -4,7 +4,8 @@ DecisionsError                 the root; never raised itself
 ├── PlaybookErrors             mend the playbook (carries every Problem at once)
 ├── RuleError                  mend this expression (carries the text and the offending span)
 │   ├── RuleSyntaxError        it does not parse as CEL
-│   └── RuleTypeError          it parses, and means nothing the schema allows
+│   ├── RuleTypeError          it parses, and means nothing the schema allows
+│   └── TemplateError          a fragment's text is no template, or a token stands where it must not
 ├── EvaluationError            the value of an expression is CEL's error value
 └── ProgramError               these bytes are no program this version can read
 """
@@ -80,6 +81,12 @@ class RuleTypeError(RuleError):
     """The text is CEL, and means nothing that the schema allows."""
 
     code = "type"
+
+
+class TemplateError(RuleError):
+    """A fragment's text is no template, or a token stands where no escaping makes it safe."""
+
+    code = "template"
 
 
 class EvaluationError(DecisionsError):

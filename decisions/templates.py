@@ -1,0 +1,269 @@
+"""Mustache: a fragment's text in, a small list of ops out; the ops and a look-up in, text out.
+
+The six mandatory modules of the Mustache specification 1.4. `parse` runs at build time: partials
+are put in place, whatever is wrong is an error with its span. Ops are what the program carries; a
+text without tags is one op. Where in HTML a token may stand is `markup`'s business.
+
+A fragment's names are flat (see `ops`); `render` is Mustache to the letter instead: nested data.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+
+from decisions.errors import TemplateError
+from decisions.escapes import HTML, JSON_TEXT, RAW
+from decisions.ops import (
+    Lookup,
+    Op,
+    Section,
+    Span,
+    Text,
+    Token,
+    Value,
+    looked_up,
+    overlaid,
+    put_all,
+    tokens_of,
+    walk,
+)
+
+__all__ = ["Op", "Template", "Token", "overlaid", "parse", "render"]
+
+MAX_NESTING = 32  # sections in sections, partials in partials: nobody writes more on purpose
+MAX_INCLUDES = 500  # partials put in place in one fragment; doubling ones would fill the memory
+
+_REST_OF_LINE = re.compile(r"[ \t]*(?:\r?\n|\Z)")
+_LINE_STARTS = re.compile(r"^(?=.|\n)", re.MULTILINE)
+_ALONE = frozenset("#^/!=>")  # tags that take their whole line with them when nothing else is on it
+
+
+class Template(msgspec.Struct, frozen=True, array_like=True):
+    """A parsed fragment; kind: `html` or `json`."""
+
+    kind: str
+    ops: tuple[Op, ...] = ()
+
+    @property
+    def tokens(self) -> tuple[Token, ...]:
+        """Every name read, in the order of the text."""
+        return tuple(tokens_of(self.ops, ()))
+
+    def render(self, source: Lookup | Mapping[str, Any]) -> str:
+        """The text for one visitor. source: flat facts, by whole dotted names; see `overlaid`."""
+        ops = self.ops
+        if len(ops) == 1 and type(ops[0]) is Text:
+            return ops[0].text
+        out: list[str] = []
+        put_all(ops, source if callable(source) else looked_up(source), (), out)
+        return "".join(out)
+
+
+def parse(text: str, kind: str = "html", partials: Mapping[str, str] | None = None) -> Template:
+    """The template of a fragment, its partials in place.
+
+    partials: name → text of the fragments that `{{> name}}` may take in. Raises TemplateError
+    with the span of what does not parse, of an unknown or a recursive partial.
+    """
+    try:
+        ops = _Parser(text, JSON_TEXT if kind == "json" else HTML, _Inline(partials or {})).ops()
+    except _Fault as fault:
+        start, end = fault.at
+        raise TemplateError(fault.what, text, start, end - start, code=fault.code) from None
+    return Template(kind, ops)
+
+
+def render(text: str, data: Any, partials: Mapping[str, str] | None = None) -> str:
+    """Mustache to the letter: nested data, partials looked up when reached, unknown ones empty.
+
+    Raises TemplateError when the text does not parse; RecursionError for a partial without end.
+    """
+    known = partials or {}
+
+    def late(name: str, indent: str, at: Span, parser: _Parser) -> Sequence[_Late]:
+        return [_Late(indented(known[name], indent), late)] if name in known else []
+
+    def look(name: str) -> Any:
+        return data if name == "." else walk(data, name)
+
+    out: list[str] = []
+    try:
+        put_all(_Parser(text, HTML, late).ops(), look, (), out)
+    except _Fault as fault:
+        start, end = fault.at
+        raise TemplateError(fault.what, text, start, end - start, code=fault.code) from None
+    return "".join(out)
+
+
+def indented(text: str, indent: str) -> str:
+    """The text of a partial that stands alone on an indented line."""
+    return _LINE_STARTS.sub(lambda _: indent, text) if indent else text
+
+
+class _Fault(Exception):
+    """What is wrong, and where in the text that is being parsed."""
+
+    def __init__(self, what: str, at: Span, code: str = TemplateError.code) -> None:
+        self.what, self.at, self.code = what, at, code
+        super().__init__(what)
+
+
+class _Inline:
+    """Puts partials in place; `path` holds the names of those that are being put."""
+
+    def __init__(self, known: Mapping[str, str]) -> None:
+        self.known = known
+        self.path: list[str] = []
+        self.left = MAX_INCLUDES
+
+    def __call__(self, name: str, indent: str, at: Span, parser: _Parser) -> Sequence[Op]:
+        self.left -= 1
+        if name not in self.known:
+            near = difflib.get_close_matches(name, self.known, 1)
+            hint = f", did you mean {near[0]}?" if near else ""
+            raise _Fault(f"unknown partial {name}{hint}", at, "unknown-partial")
+        if name in self.path:
+            circle = " > ".join([*self.path[self.path.index(name) :], name])
+            raise _Fault(f"partial includes itself: {circle}", at, "recursive-partial")
+        if len(self.path) == MAX_NESTING or self.left < 0:
+            raise _Fault(f"expected at most {MAX_NESTING} partials deep, {MAX_INCLUDES} in all", at)
+        self.path.append(name)
+        try:
+            text = indented(self.known[name], indent)
+            return _Parser(text, parser.escape, self, parser.origin or at).ops()
+        except _Fault as fault:
+            raise _Fault(f"in partial {name}: {fault.what}", at, fault.code) from None
+        finally:
+            self.path.pop()
+
+
+class _Late:
+    """A partial of plain Mustache: parsed when it is reached, for it may include itself."""
+
+    def __init__(self, text: str, include: Include) -> None:
+        self.text, self.include = text, include
+
+    def put(self, root: Lookup, stack: tuple[Any, ...], out: list[str]) -> None:
+        put_all(_Parser(self.text, HTML, self.include).ops(), root, stack, out)
+
+
+class _Tag(NamedTuple):
+    sigil: str
+    name: str
+    at: Span
+    indent: str  # what stands before it, when it stands alone on its line
+    end: int  # where the text goes on
+
+
+class _Open(NamedTuple):
+    """A section that is not closed yet, and the ops around it."""
+
+    tag: _Tag
+    around: list[Any]
+
+
+class _Parser:
+    """One text in, its ops out; `origin` is the span that all ops of a partial are given."""
+
+    def __init__(self, text: str, escape: str, include: Include, origin: Span | None = None):
+        self.text, self.escape, self.include, self.origin = text, escape, include, origin
+        self.delimiters = ("{{", "}}")
+        self.here: list[Any] = []
+        self.open: list[_Open] = []
+
+    def ops(self) -> tuple[Any, ...]:
+        place = 0
+        while (start := self.text.find(self.delimiters[0], place)) >= 0:
+            tag, text_end = self._tag(start)
+            self._say(self.text[place:text_end])
+            PUT[tag.sigil](self, tag)
+            place = tag.end
+        self._say(self.text[place:])
+        if self.open:
+            tag = self.open[-1].tag
+            raise _Fault(f"expected a closing tag for {tag.name}, got the end", tag.at)
+        return tuple(self.here)
+
+    def _tag(self, start: int) -> tuple[_Tag, int]:
+        """The tag that opens at `start`, and where the text before it ends."""
+        opening, closing = self.delimiters
+        inside = start + len(opening)
+        sigil = self.text[inside : inside + 1]
+        sigil = sigil if sigil in PUT else ""
+        closing = {"{": "}", "=": "="}.get(sigil, "") + closing
+        inner_end = self.text.find(closing, inside + len(sigil))
+        if inner_end < 0:
+            raise _Fault(f"expected {closing} after this", (start, inside))
+        name = self.text[inside + len(sigil) : inner_end].strip()
+        end = inner_end + len(closing)
+        at = (start, end)
+        line_start = self.text.rfind("\n", 0, start) + 1
+        indent = self.text[line_start:start]
+        rest = _REST_OF_LINE.match(self.text, end)
+        if sigil in _ALONE and rest and not indent.strip(" \t"):
+            return _Tag(sigil, name, at, indent, rest.end()), line_start
+        return _Tag(sigil, name, at, "", end), start
+
+    def _say(self, text: str) -> None:
+        if text and self.here and isinstance(self.here[-1], Text):
+            self.here[-1] = Text(self.here[-1].text + text)
+        elif text:
+            self.here.append(Text(text))
+
+    def _named(self, tag: _Tag) -> str:
+        if not tag.name or re.search(r"\s", tag.name) or tag.name[0] in "<$*":
+            raise _Fault(f"expected a name in the tag, got {tag.name!r}", tag.at)
+        return tag.name
+
+    def comment(self, tag: _Tag) -> None:
+        """Nothing comes of it."""
+
+    def value(self, tag: _Tag) -> None:
+        escape = RAW if tag.sigil else self.escape
+        self.here.append(Value(self._named(tag), escape, self.origin or tag.at))
+
+    def section(self, tag: _Tag) -> None:
+        self._named(tag)
+        if len(self.open) == MAX_NESTING:
+            raise _Fault(f"expected at most {MAX_NESTING} sections in one another", tag.at)
+        self.open.append(_Open(tag, self.here))
+        self.here = []
+
+    def close(self, tag: _Tag) -> None:
+        if not self.open or self.open[-1].tag.name != tag.name:
+            wanted = f"{{{{/{self.open[-1].tag.name}}}}}" if self.open else "no closing tag"
+            raise _Fault(f"expected {wanted}, got {{{{/{tag.name}}}}}", tag.at)
+        opened, around = self.open.pop()
+        place = self.origin or opened.at
+        around.append(Section(opened.name, opened.sigil == "^", tuple(self.here), place))
+        self.here = around
+
+    def partial(self, tag: _Tag) -> None:
+        for op in self.include(self._named(tag), tag.indent, tag.at, self):
+            self._say(op.text) if isinstance(op, Text) else self.here.append(op)
+
+    def delimit(self, tag: _Tag) -> None:
+        pair = tag.name.split()
+        if len(pair) != 2 or "=" in tag.name:
+            raise _Fault("expected two delimiters between the equals signs", tag.at)
+        self.delimiters = (pair[0], pair[1])
+
+
+Include: TypeAlias = Callable[[str, str, Span, _Parser], Sequence[Any]]
+
+PUT: dict[str, Callable[[_Parser, _Tag], None]] = {
+    "": _Parser.value,
+    "{": _Parser.value,
+    "&": _Parser.value,
+    "!": _Parser.comment,
+    "#": _Parser.section,
+    "^": _Parser.section,
+    "/": _Parser.close,
+    ">": _Parser.partial,
+    "=": _Parser.delimit,
+}
