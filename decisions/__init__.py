@@ -11,6 +11,8 @@ Read in this order; a module imports only from the ones above it:
     playbook      what people wrote, with the place of every word
     features      what a segment may read: the builder's schema
     rules         CEL: syntax, values, parser, evaluator, checker (a package with a map of its own)
+    clock         the calendar of one time zone
+    admission     a value in; it, or what of it is granted, or ABSENT out
     facts         what is known of one visitor on one request, and granted
     experiments   buckets and variants
     ledger        what is never renumbered: dictionary ids, bucket maps
@@ -19,13 +21,15 @@ Read in this order; a module imports only from the ones above it:
     compact       the profile as claims of the ledger's integers
     predicates    the slow truth: one predicate, one visitor
     lowering      a checked expression as conjunctions of predicates
+    planes        one attribute, all clauses of a block
     index         the fast truth: all predicates, one visitor
     escapes       a value as text, safe where it stands
     ops           the ops of a template: a look-up in, text out
     templates     Mustache: text in, op list out, text at the end
     markup        where in HTML a token may stand
-    program       the compiled playbook
-    engine        decide
+    tables        the records of a program: rules, slots, fragments, tags
+    engine        one slot's rules and facts in, a decision out
+    program       the compiled playbook: bytes in, decisions out
     compiling     a written playbook in, a program out, or every error at once
     explain       steps in sentences
     lint          what is legal and still not meant

@@ -1,0 +1,210 @@
+"""Facts: what is known of one visitor on one request and granted; the rest is absent, not guessed.
+
+Consent is absence: a value the grants do not cover never gets in, so no rule, token, log or cache
+key can depend on it. The Gate of a program says what gets in and what is derived when asked for
+(`tags`, `time.*`, `now`, zeros, empties); everything else reads as ABSENT.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import blake2b
+from itertools import islice
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import msgspec
+
+from decisions import schema as types
+from decisions.admission import Take, admission
+from decisions.clock import Calendar
+from decisions.consent import EVERYTHING, allows
+from decisions.errors import EvaluationError
+from decisions.rules.values import ABSENT
+from decisions.schema import Attribute, Schema
+
+__all__ = ["ABSENT", "Facts", "Gate"]
+
+Derive: TypeAlias = "Callable[[Facts], Any]"
+Condition: TypeAlias = Callable[[Mapping[str, Any]], Any]  # a tag's compiled expression
+
+_ENCODER = msgspec.json.Encoder(order="deterministic")
+_NO_TAGS: Mapping[str, tuple[int, Condition]] = MappingProxyType({})
+
+
+class Facts(dict[str, Any]):
+    """Attribute name → value, flat, only what is granted; reading never raises.
+
+    The constructor trusts its caller: `values` are granted and of the schema's types. `Facts.of`
+    and `Gate` filter. grants: bits. now_s: seconds since the epoch.
+    """
+
+    __slots__ = ("_given", "_opening", "grants", "now_s")
+
+    def __init__(self, opening: _Opening, values: Mapping[str, Any], now_s: float) -> None:
+        super().__init__(values)
+        self._opening = opening
+        self._given = len(self)
+        self.grants = opening.grants
+        self.now_s = now_s
+
+    @classmethod
+    def of(cls, gate: Gate, nested: Mapping[str, Any], grants: int, now_s: float) -> Facts:
+        """The facts of nested maps, such as {"geo": {"country": "FR"}, "segments": {"loyal"}}."""
+        return gate.facts(nested, grants, now_s)
+
+    def __missing__(self, name: str) -> Any:
+        derive = self._opening.derived.get(name)
+        value = derive(self) if derive else ABSENT
+        self[name] = value
+        return value
+
+    def digest(self) -> bytes:
+        """4 bytes that tell apart what was given under which grants; what is derived is no part
+        of it."""
+        given = dict(islice(self.items(), self._given))
+        try:
+            canonical = _ENCODER.encode((self.grants, given))
+        except UnicodeEncodeError:  # half of a surrogate pair, from who wrote facts by hand
+            canonical = json.dumps((self.grants, given), sort_keys=True, default=sorted).encode()
+        return blake2b(canonical, digest_size=4).digest()
+
+
+class Gate:
+    """What one program lets into facts, and derives: its schema, time zone and tags.
+
+    tags: name → (bits it needs, its compiled condition); a condition that is an error or not true
+    leaves its tag out. Made once per program; it keeps one opening per set of grants.
+    """
+
+    def __init__(
+        self,
+        schema: Schema,
+        *,
+        timezone: str = "UTC",
+        tags: Mapping[str, tuple[int, Condition]] = _NO_TAGS,
+    ) -> None:
+        self.schema, self.tags, self.clock = schema, tags, Calendar(timezone)
+        self._openings: dict[int, _Opening] = {}
+
+    def opening(self, grants: int) -> _Opening:
+        """What these grants open; cheap after the first time (there are at most 64)."""
+        grants &= EVERYTHING
+        if (known := self._openings.get(grants)) is None:
+            known = self._openings[grants] = _Opening(self, grants)
+        return known
+
+    def facts(self, nested: Mapping[str, Any], grants: int, now_s: float) -> Facts:
+        """Facts of nested maps; dotted names are understood too. What is not granted, unknown to
+        the schema or of another type is left out."""
+        opening = self.opening(grants)
+        values: dict[str, Any] = {}
+        _flatten(opening.tree, nested, values)
+        return Facts(opening, values, now_s)
+
+    def flat(self, values: Mapping[str, Any], grants: int, now_s: float) -> Facts:
+        """The same for values by attribute name: what the edge collects."""
+        opening = self.opening(grants)
+        takes, taken = opening.takes, {}
+        for name, value in values.items():
+            take = takes.get(name)
+            if take is not None and (value := take(value)) is not ABSENT:
+                taken[name] = value
+        return Facts(opening, taken, now_s)
+
+    def granted(self, values: Mapping[str, Any], grants: int, now_s: float) -> Facts:
+        """Facts of values that are already granted and of the right types: nothing is checked."""
+        return Facts(self.opening(grants), values, now_s)
+
+
+class _Opening:
+    """A gate under one set of grants: how each readable attribute is taken, and what is derived."""
+
+    def __init__(self, gate: Gate, grants: int) -> None:
+        self.grants = grants
+        self.takes: dict[str, Take] = {}
+        self.tree: dict[str, Any] = {}
+        self.derived: dict[str, Derive] = {}
+        for name, attribute in gate.schema.attributes.items():
+            if allows(grants, attribute.needs):
+                take = self.takes[name] = admission(gate.schema, attribute, grants)
+                _plant(self.tree, name, take)
+                if (derive := _unknown(attribute, take)) is not None:
+                    self.derived[name] = derive
+        self.derived |= {
+            name: derive for name, derive in _timing(gate.clock).items() if name in self.takes
+        }
+        if "tags" in self.takes:
+            conditions = [
+                (tag, holds) for tag, (needs, holds) in gate.tags.items() if allows(grants, needs)
+            ]
+            self.derived["tags"] = _tagging(conditions, self.takes["tags"])
+
+
+def _plant(tree: dict[str, Any], name: str, take: Take) -> None:
+    """Put a leaf at `name` both as one dotted word and as nested maps; a leaf is never a group."""
+    tree[name] = (name, take)
+    *groups, leaf = name.split(".")
+    for group in groups:
+        below = tree.setdefault(group, {})
+        if not isinstance(below, dict):
+            return
+        tree = below
+    tree.setdefault(leaf, (name, take))
+
+
+def _flatten(tree: dict[str, Any], nested: Mapping[str, Any], values: dict[str, Any]) -> None:
+    for word, value in nested.items():
+        found = tree.get(word)
+        if type(found) is tuple:
+            if (taken := found[1](value)) is not ABSENT:
+                values[found[0]] = taken
+        elif found is not None and isinstance(value, Mapping):
+            _flatten(found, value, values)
+
+
+def _unknown(attribute: Attribute, take: Take) -> Derive | None:
+    """What a granted attribute is while nothing is known: 0, empty, or None for absent."""
+    if attribute.type in types.EMPTY:
+        nothing = take(types.EMPTY[attribute.type])
+        return lambda facts: nothing
+    if not attribute.zero:
+        return None
+    zero = 0.0 if attribute.type == types.DOUBLE else 0
+    return lambda facts: zero
+
+
+def _tagging(conditions: Iterable[tuple[str, Condition]], take: Take) -> Derive:
+    def tags(facts: Facts) -> Any:
+        facts["tags"] = ABSENT  # a tag over tags would never end
+        found = []
+        for tag, holds in conditions:
+            try:
+                if holds(facts) is True:
+                    found.append(tag)
+            except EvaluationError:
+                continue  # an error is no match
+        return take(found)
+
+    return tags
+
+
+def _timing(clock: Calendar) -> dict[str, Derive]:
+    """What follows from `now`, be it the request's moment or given as a fact."""
+
+    def reading(read: Callable[[float], Any]) -> Derive:
+        def derive(facts: Facts) -> Any:
+            try:
+                return read(facts["now"])
+            except (ValueError, OverflowError):
+                return ABSENT  # the calendar ends before the year 1 and after 9999
+
+        return derive
+
+    return {
+        "now": lambda facts: facts.now_s,
+        "time.hour": reading(clock.hour),
+        "time.weekday": reading(clock.weekday),
+        "time.date": reading(clock.date),
+    }
