@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import jwt
 import pages
+from articles import ARTICLES
 from catalogue import load
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -72,7 +73,7 @@ async def journal(request: Request) -> Response:
     slug = request.path_params["slug"]
     return (
         HTMLResponse(pages.journal(CATALOGUE, slug))
-        if slug in pages.ARTICLES
+        if slug in ARTICLES
         else PlainTextResponse("No such article.", 404)
     )
 

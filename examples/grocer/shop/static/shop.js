@@ -50,6 +50,24 @@
     $('#lines').replaceChildren(make('p', { className: 'empty', textContent: 'Thank you. Your order is on its way (in this demonstration, not very far).' }));
   });
 
+  // A quick look counts as a look.
+  const look = $('#look');
+  addEventListener('click', event => {
+    const picture = event.target.closest('button.picture');
+    if (!picture) return;
+    const { title, price, category, item: id } = picture.dataset;
+    const close = make('button', { type: 'button', className: 'quiet', textContent: 'Close' });
+    close.addEventListener('click', () => look.close());
+    const add = make('button', { type: 'button', className: 'add', textContent: 'Add' });
+    Object.assign(add.dataset, picture.dataset);
+    const enlarged = make('div', { className: 'picture tone-' + category });
+    enlarged.innerHTML = picture.innerHTML;
+    look.replaceChildren(enlarged, make('h2', { textContent: title }), make('p', { className: 'price', textContent: '$' + price }),
+      make('div', { className: 'choices' }, add, make('a', { href: '/p/' + id, textContent: 'All about it' }), close));
+    look.showModal();
+    tell('view_item', item(picture.dataset));
+  });
+
   const product = $('.product');
   if (product) tell('view_item', item(product.dataset));
   const article = $('[data-article]');
