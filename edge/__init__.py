@@ -7,6 +7,7 @@ Read in this order; a module imports only from the ones above it:
     problems      RFC 9457 problem documents
     metrics       counters in shared memory, summed over workers
     wire          bodies and queries in, typed values out; replies out
+    exchange      one HTTP exchange: body in within its limit, reply out, who may write
     cookies       signed cookies: read, verify, write
     exposure      the x token: what was served, signed
     context       headers in; country, device, referrer out

@@ -74,11 +74,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         str, about("version of the consent text, where a page does not say which it showed")
     ] = ""
     origins: Annotated[
-        list[str], about("other origins whose pages may write, such as https://m.example.com")
-    ] = []
+        tuple[str, ...], about("other origins whose pages may write, such as https://m.example.com")
+    ] = ()
     trusted_proxies: Annotated[
-        list[str], about("addresses whose X-Forwarded-For is believed, for the rate limit only")
-    ] = ["127.0.0.1", "::1"]
+        tuple[str, ...],
+        about("addresses whose X-Forwarded-For is believed, for the rate limit only"),
+    ] = ("127.0.0.1", "::1")
 
     country_header: Annotated[
         str,
@@ -187,10 +188,7 @@ def settings() -> Iterator[Setting]:
     hints = typing.get_type_hints(Config, include_extras=True)
     for field in msgspec.structs.fields(Config):
         kind, meta = typing.get_args(hints[field.name])
-        default = (
-            field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
-        )
-        yield Setting(field.name, kind, default, meta.title or "", meta.description or "")
+        yield Setting(field.name, kind, field.default, meta.title or "", meta.description or "")
 
 
 def load(
@@ -231,7 +229,7 @@ def _read_file(file: str | Path | None) -> dict[str, Any]:
 
 def _typed(kind: Any, value: Any, place: str) -> Any:
     """The value as its field's type; text stands for numbers, truth and comma-separated lists."""
-    if isinstance(value, str) and typing.get_origin(kind) is list:
+    if isinstance(value, str) and typing.get_origin(kind) is tuple:
         value = [word.strip() for word in value.split(",") if word.strip()]
     try:
         return msgspec.convert(value, kind, strict=False)

@@ -92,7 +92,8 @@ def _page_facts(facts: dict[str, Any], page: wire.Page, query_keys: Collection[s
     if page.referrer and (host := _host(page.referrer)):
         facts["referrer.host"] = host
     if mark or page.query:
-        asked = {**wire.query(rest.encode()), **page.query}
+        given = page.query if isinstance(page.query, dict) else wire.query(page.query.encode())
+        asked = {**wire.query(rest.encode()), **given}
         facts.update((f"page.query.{key}", asked[key]) for key in query_keys if key in asked)
         for name in _UTM:
             if value := asked.get(f"utm_{name}"):

@@ -27,11 +27,11 @@ MAX_QUANTITY = 10_000
 
 
 class Page(msgspec.Struct, frozen=True):
-    """Where the visitor is, as the page says it; `path` may carry the query."""
+    """Where the visitor is, as the page says it; `path` may carry the query, too."""
 
     path: str = ""
     category: str = ""
-    query: dict[str, str] = {}
+    query: str | dict[str, str] = ""
     referrer: str = ""
     locale: str = ""
 
@@ -45,10 +45,12 @@ class VisitBody(msgspec.Struct, frozen=True):
 
 
 class EventsBody(msgspec.Struct, frozen=True):
-    """The body of POST v1/events."""
+    """The body of POST v1/events. resend: the page keeps these events and sends them again with its
+    next visit, which then learns from them; here they are only logged."""
 
     events: list[msgspec.Raw]
     page: Page = Page()
+    resend: bool = False
 
 
 class ConsentBody(msgspec.Struct, frozen=True):
@@ -78,14 +80,16 @@ class Shown(msgspec.Struct, frozen=True, omit_defaults=True):
     variant: str | msgspec.UnsetType = msgspec.UNSET
     reason: str | msgspec.UnsetType = msgspec.UNSET
     steps: list[Step] | msgspec.UnsetType = msgspec.UNSET
+    snapshot: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class VisitReply(msgspec.Struct, frozen=True, omit_defaults=True):
-    """refused: events that were not taken; they must not be sent again, but for `no-snapshot`."""
+    """keep: the page may keep events on the device until they are acknowledged. refused: events
+    that were not taken; it is no use to send them again."""
 
     decisions: list[Shown]
+    keep: bool = False
     refused: list[RefusedEvent] = []
-    snapshot: str = ""
 
 
 class EventsReply(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -173,6 +177,9 @@ def _check_page(page: Page) -> None:
     _within("page.category", page.category, MAX_WORD)
     _within("page.referrer", page.referrer, MAX_TEXT)
     _within("page.locale", page.locale, MAX_ID)
+    if isinstance(page.query, str):
+        _within("page.query", page.query, MAX_TEXT)
+        return
     for key, value in page.query.items():
         _within("page.query", key, MAX_WORD)
         _within("page.query", value, MAX_TEXT)

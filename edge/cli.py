@@ -1,0 +1,80 @@
+"""The one command: words in, an exit code out: 0 done, 1 found wrong or failed, 2 asked wrongly.
+
+Thin on purpose: each command is a file in `edge.commands`, loaded only when it is called. Whatever
+goes wrong is said once, on stderr, with what was expected, what came and where.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from decisions.errors import DecisionsError, PlaybookErrors
+from edge.errors import EdgeError, SettingError
+from snapshots.errors import SnapshotError
+
+COMMANDS = {
+    "new": "a small playbook to start from",
+    "check": "every error and warning of a playbook",
+    "test": "run the playbook's own tests",
+    "build": "make a snapshot from a playbook and data, sign and publish it",
+    "serve": "run an edge node",
+    "decide": "what a slot would show for given facts, and why",
+    "inspect": "what a store holds",
+    "verify": "check every signature and hash of a store's newest version",
+    "keys": "make and rotate keys",
+    "health": "ask the node on this machine whether it is alive, or ready",
+}
+DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    parser = _parser(next((word for word in words if word in COMMANDS), ""))
+    try:
+        arguments = parser.parse_args(words)
+    except SystemExit as exit_:  # argparse has printed its help or its complaint
+        return int(exit_.code or 0)
+    try:
+        return int(arguments.run(arguments))
+    except PlaybookErrors as error:
+        return _complain(str(error), FAILED)
+    except SettingError as error:
+        return _complain(f"edgewise: error: {error}", MISUSED)
+    except (EdgeError, SnapshotError, DecisionsError) as error:
+        return _complain(f"edgewise: error: {error}", FAILED)
+    except BrokenPipeError:  # `edgewise … | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _complain(text: str, code: int) -> int:
+    print(text, file=sys.stderr)
+    return code
+
+
+def _parser(chosen: str) -> argparse.ArgumentParser:
+    """The parser; only the chosen command's module is loaded and asked for its arguments."""
+    parser = argparse.ArgumentParser(
+        prog="edgewise", description="A personalization decision engine for the CDN edge."
+    )
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, sentence in COMMANDS.items():
+        command = commands.add_parser(
+            name, help=sentence, description=sentence[0].upper() + sentence[1:] + "."
+        )
+        if name == chosen:
+            module = importlib.import_module(f"edge.commands.{name}")
+            module.configure(command)
+            command.set_defaults(run=module.run)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

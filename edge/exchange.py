@@ -1,0 +1,102 @@
+"""One HTTP exchange in plain ASGI: the body in, within its limit; a reply out; who may write.
+
+No class of a framework is built for a request: the hot routes are functions of headers, query and
+body to a Reply.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, MutableMapping
+from typing import Any, NamedTuple
+
+from edge.errors import Refused
+from edge.problems import Headers, document
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_FRIENDLY = {b"same-origin", b"same-site", b"none"}
+
+
+class Reply(NamedTuple):
+    """Status, headers (`content-length` included) and body."""
+
+    status: int
+    headers: Headers
+    body: bytes
+
+
+def refusal(refused: Refused) -> Reply:
+    """The problem document of a refusal."""
+    return Reply(*document(refused))
+
+
+def headers_of(scope: Scope) -> dict[bytes, bytes]:
+    """The request's headers by lower-case name; several `cookie` lines (HTTP/2) become one."""
+    pairs = scope["headers"]
+    headers: dict[bytes, bytes] = dict(pairs)
+    if len(headers) != len(pairs) and b"cookie" in headers:
+        headers[b"cookie"] = b"; ".join(value for name, value in pairs if name == b"cookie")
+    return headers
+
+
+async def read_body(headers: dict[bytes, bytes], receive: Receive, most: int) -> bytes:
+    """The whole body. Raises Refused beyond `most` bytes, before reading them if they are
+    announced."""
+    announced = headers.get(b"content-length", b"0")
+    if not announced.isdigit() or int(announced) > most:
+        raise _too_large(most, announced.decode("latin-1"))
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    while message.get("more_body") and len(body) <= most:
+        message = await receive()
+        body += message.get("body", b"")
+    if len(body) > most:
+        raise _too_large(most, f"more than {most}")
+    return body
+
+
+def _too_large(most: int, got: str) -> Refused:
+    return Refused(413, "body-too-large", f"expected a body of at most {most} bytes, got {got}")
+
+
+async def send_reply(send: Send, reply: Reply) -> None:
+    """Sends a reply in the two messages of ASGI."""
+    await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+    await send({"type": "http.response.body", "body": reply.body})
+
+
+def check_may_write(headers: dict[bytes, bytes], origins: Collection[str]) -> None:
+    """Raises Refused for a request that another site's page made (CSRF).
+
+    Browsers say so in `Sec-Fetch-Site` or `Origin`; a request with neither comes from no page.
+    """
+    origin = headers.get(b"origin", b"").decode("latin-1")
+    site = headers.get(b"sec-fetch-site")
+    if site is not None:
+        friendly = site in _FRIENDLY
+    else:
+        friendly = not origin or origin.partition("://")[2].encode("latin-1") == headers.get(
+            b"host", b""
+        )
+    if not friendly and origin not in origins:
+        came = origin or (site or b"").decode("latin-1")
+        raise Refused(403, "foreign-origin", f"expected a page of this site, got {came}")
+
+
+def client_address(scope: Scope, headers: dict[bytes, bytes], trusted: Collection[str]) -> str:
+    """Who asks: the peer, or the last address before it that no trusted proxy vouches for.
+
+    Used for the rate limit only, never stored.
+    """
+    client = scope.get("client")
+    address = client[0] if client else ""
+    forwarded = headers.get(b"x-forwarded-for")
+    if not forwarded or (address and address not in trusted):
+        return address
+    for hop in reversed(forwarded.decode("latin-1").split(",")):
+        address = hop.strip()[:64]
+        if address not in trusted:
+            break
+    return address

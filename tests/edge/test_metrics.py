@@ -1,0 +1,71 @@
+"""Counters: one file a process, summed over processes, in Prometheus's own format."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from edge import metrics
+from edge.metrics import Metrics, exposition, summed
+
+
+def test_counts_of_all_processes_are_added_up(tmp_path: Path) -> None:
+    one, two = Metrics(tmp_path / "1.counters"), Metrics(tmp_path / "2.counters")
+    one.count('replies_total{route="visit"}')
+    one.count('replies_total{route="visit"}', 2)
+    two.count('replies_total{route="visit"}')
+    two.count("other_total")
+
+    total = summed(tmp_path, alive=[1, 2])
+
+    assert total['replies_total{route="visit"}'] == 4
+    assert total["other_total"] == 1
+
+
+def test_a_dead_process_keeps_its_counts_and_loses_its_gauges(tmp_path: Path) -> None:
+    dead = Metrics(tmp_path / "1.counters")
+    dead.count("replies_total", 5)
+    dead.set("snapshot_version", 7)
+    living = Metrics(tmp_path / "2.counters")
+    living.set("snapshot_version", 8)
+
+    total = summed(tmp_path, alive=[2])
+
+    assert (total["replies_total"], total["snapshot_version"]) == (5, 8)
+
+
+def test_the_system_is_asked_who_lives(tmp_path: Path) -> None:
+    for pid in (os.getpid(), 1, 2**22 + 1):  # ours, init's, and one beyond the highest there is
+        Metrics(tmp_path / f"{pid}.counters").set("workers", 1)
+
+    assert summed(tmp_path)["workers"] == 2
+
+
+def test_a_full_file_counts_what_it_has_no_room_for_as_overflow() -> None:
+    counters = Metrics()
+    for number in range(10_000):
+        counters.count(f"some_rather_long_name_of_a_counter_{number}_total")
+
+    values = counters.values()
+
+    assert sum(values.values()) == 10_000
+    assert values[metrics.OVERFLOW] > 0
+
+
+def test_the_exposition_has_types_and_cumulative_buckets() -> None:
+    counters = Metrics()
+    counters.count('events_total{type="a"}', 3)
+    counters.set("waiting", 2)
+    for seconds in (0.00004, 0.0002, 0.0002, 5.0):
+        counters.time("decide_seconds", seconds)
+
+    text = exposition(counters.values())
+
+    assert '# TYPE events_total counter\nevents_total{type="a"} 3\n' in text
+    assert "# TYPE waiting gauge\nwaiting 2\n" in text
+    assert "# TYPE decide_seconds histogram\n" in text
+    assert 'decide_seconds_bucket{le="0.00025"} 3\n' in text
+    assert 'decide_seconds_bucket{le="0.1"} 3\n' in text
+    assert 'decide_seconds_bucket{le="+Inf"} 4\n' in text
+    assert "decide_seconds_sum 5.00044\n" in text
+    assert "decide_seconds_count 4\n" in text
