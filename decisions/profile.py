@@ -1,0 +1,135 @@
+"""The profile: what the cookie carries of one visitor between requests, and how it reads as facts.
+
+Plain frozen values; `learn` makes new ones, `compact` packs them. Times are seconds since the
+epoch. A profile holds nothing that was not granted when it was learnt.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from decisions.consent import FUNCTIONAL, PERSONALIZATION
+from decisions.interest import HALF_LIFE_S, fade, score
+
+IDLE_S = 30 * 60  # a session ends after half an hour without a visit, as analytics tools count it
+
+# What an edge does not know the name of (its dictionary is older than the cookie) is carried under
+# UNKNOWN + its number, fades and ages like the rest, and is no fact.
+UNKNOWN = "\x00"
+
+
+class Cart(msgspec.Struct, frozen=True):
+    """items: pieces. value: in the shop's currency, to the cent. updated_at_s: whole seconds."""
+
+    items: int = 0
+    value: float = 0.0
+    updated_at_s: int = 0
+
+
+class Session(msgspec.Struct, frozen=True):
+    """One stretch of visits. Whole seconds.
+
+    views: category → the 24-bit hashes of the distinct items viewed, at most 8; the category
+    viewed last comes last.
+    """
+
+    started_s: int
+    last_s: int
+    views: dict[str, tuple[int, ...]] = {}
+
+
+class Profile(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a visitor.
+
+    visitor: a UUID, or "" for nobody. seen_s: when it last changed. at_s: the moment the
+    `interests` (key → weight) stand for. counts: event type → how often. caps: rule id → when it
+    was seen, oldest first. recent: 32-bit hashes of the last eight event ids. customer: the key of
+    who signed in, 0 for nobody; known from before is *recognised*, and *authenticated* until
+    `authenticated_until_s`.
+    """
+
+    visitor: str = ""
+    seen_s: float = 0.0
+    at_s: float = 0.0
+    first_seen_s: int = 0
+    visits: int = 0
+    interests: dict[str, float] = {}
+    counts: dict[str, int] = {}
+    cart: Cart = Cart()
+    session: Session | None = None
+    caps: dict[str, tuple[int, ...]] = {}
+    recent: tuple[int, ...] = ()
+    customer: int = 0
+    authenticated_until_s: int = 0
+
+    @property
+    def session_id(self) -> str:
+        """The unit of experiments by session, and the session of event rows; "" without one."""
+        if self.session is None or not self.visitor:
+            return ""
+        return f"{self.visitor}.{self.session.started_s}"
+
+
+NOBODY = Profile()
+
+
+def moment(profile: Profile, now_s: float) -> float:
+    """Profile time: never before what the profile has seen (nodes' clocks differ), to the
+    millisecond."""
+    return max(round(now_s, 3), profile.seen_s)
+
+
+def is_authenticated(profile: Profile, now_s: float) -> bool:
+    """Whether a sign-in still counts: what a shared device must not show may be read."""
+    return bool(profile.customer) and moment(profile, now_s) < profile.authenticated_until_s
+
+
+def live_session(profile: Profile, now_s: float) -> Session | None:
+    """The session, unless it has been idle for too long."""
+    session = profile.session
+    if session is None or moment(profile, now_s) - session.last_s >= IDLE_S:
+        return None
+    return session
+
+
+def seen_rules(profile: Profile) -> list[tuple[str, float]]:
+    """Rule and time of each time a capped rule was seen: what `decide` takes as `seen`."""
+    return [(rule, at_s) for rule, times in profile.caps.items() for at_s in times]
+
+
+def profile_facts(
+    profile: Profile, grants: int, now_s: float, half_life_s: float = HALF_LIFE_S
+) -> dict[str, Any]:
+    """The profile as attributes, flat; only what these grants cover as a whole.
+
+    Keys that need more (sensitive ones) are still in: `Gate.flat` takes them out. What the profile
+    does not know is missing.
+    """
+    values: dict[str, Any] = {}
+    if grants & FUNCTIONAL and profile.cart.updated_at_s:
+        values["cart.items"] = profile.cart.items
+        values["cart.value"] = profile.cart.value
+        values["cart.updated_at"] = float(profile.cart.updated_at_s)
+    if grants & PERSONALIZATION and profile.visits:
+        values["visitor.new"] = profile.visits == 1
+        values["visitor.visits"] = profile.visits
+        values["visitor.first_seen"] = float(profile.first_seen_s)
+    if grants & PERSONALIZATION:
+        age_s = moment(profile, now_s) - profile.at_s
+        values["interest"] = {
+            key: score(fade(weight, age_s, half_life_s))
+            for key, weight in profile.interests.items()
+            if key[:1] != UNKNOWN
+        }
+        values["counts"] = {
+            name: count for name, count in profile.counts.items() if name[:1] != UNKNOWN
+        }
+        if (session := live_session(profile, now_s)) is not None:
+            values["session.started_at"] = float(session.started_s)
+            values["session.seconds"] = moment(profile, now_s) - session.started_s
+            values["session.views"] = {
+                key: len(items) for key, items in session.views.items() if key[:1] != UNKNOWN
+            }
+    return values
