@@ -8,7 +8,9 @@ Read in this order; a module imports only from the ones above it:
     signing       a manifest in, a compact JWS out, and back
     trust         which offered manifest may be served; pure
     bundle        parts: compressed, addressed by content, checked when opened
+    columns       fixed-width rows behind a magic and a format: the frame of membership parts
     membership    visitor key in; segments, traits, scores, interests out; mapped, never loaded
+    census        columns of all visitors in, membership parts out: the builder's half
     contents      which parts a bundle must have, and who reads each
     snapshot      a bundle, verified and opened, ready to serve
     store         where bundles live: a protocol, memory, obstore, read-only HTTP

@@ -1,0 +1,136 @@
+"""The manifest: which parts make a version of a channel, and until when it may be offered.
+
+It is the one thing that is signed and the one object of a store that changes; what it names never
+does. Here it is a value and its JSON; who may be believed is for `signing` and `trust`.
+"""
+
+from __future__ import annotations
+
+import re
+
+import msgspec
+
+from snapshots.errors import Malformed, Unreadable
+
+FORMAT = 1
+READABLE = frozenset({1})
+MAX_VERSION = 2**53 - 1  # what every JSON reader holds exactly
+
+_CHANNEL = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
+_PART = re.compile(r"[a-z0-9][a-z0-9-]{0,62}(/[a-z0-9][a-z0-9-]{0,62}){0,3}", re.ASCII)
+_SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+class PartRef(msgspec.Struct, frozen=True, kw_only=True):
+    """One part: its format, and the hash and size of its bytes, as stored and as they are.
+
+    sha256 (64 hex digits) and bytes are those of the stored, compressed bytes: the address.
+    raw_sha256 and raw_bytes are those of what is inside.
+    """
+
+    name: str
+    format: int
+    sha256: str
+    bytes: int
+    raw_sha256: str
+    raw_bytes: int
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of a channel: times in seconds since the epoch, parts in the order of names."""
+
+    channel: str
+    version: int
+    created_s: int
+    not_after_s: int
+    format: int = FORMAT
+    parts: tuple[PartRef, ...] = ()
+
+    def part(self, name: str) -> PartRef | None:
+        """The part of that name, or None."""
+        return next((part for part in self.parts if part.name == name), None)
+
+    def is_stale(self, now_s: float) -> bool:
+        """Whether it is past its date: it may be served on, marked, and may not be offered."""
+        return now_s >= self.not_after_s
+
+
+class _Format(msgspec.Struct):
+    format: int
+
+
+_ENCODER = msgspec.json.Encoder()
+_FORMATS = msgspec.json.Decoder(_Format)
+_MANIFESTS = msgspec.json.Decoder(Manifest)
+
+
+def encode(manifest: Manifest) -> bytes:
+    """JSON, fields in the order of the class: the same manifest, the same bytes."""
+    return _ENCODER.encode(manifest)
+
+
+def decode(payload: bytes) -> Manifest:
+    """The manifest in these bytes. Members it does not know pass (a newer publisher's).
+
+    Raises Unreadable for a format of the future, Malformed for whatever is no manifest.
+    """
+    try:
+        if (number := _FORMATS.decode(payload).format) not in READABLE:
+            raise Unreadable(f"expected a manifest of format {FORMAT}, got {number}: upgrade")
+        manifest = _MANIFESTS.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise Malformed(f"expected a manifest, got something else: {error}") from None
+    _check(manifest)
+    return manifest
+
+
+def is_channel(name: str) -> bool:
+    """Whether a channel may be called so: lower case, digits, hyphens, at most 63."""
+    return _CHANNEL.fullmatch(name) is not None
+
+
+def channel_path(channel: str) -> str:
+    """Where the channel's newest manifest lies: a hint, rewritten by every publish."""
+    return f"channels/{channel}.jws"
+
+
+def version_path(channel: str, version: int) -> str:
+    """Where that version's manifest lies for ever."""
+    return f"{versions_prefix(channel)}{version}.jws"
+
+
+def versions_prefix(channel: str) -> str:
+    """The folder of a channel's versions."""
+    return f"channels/{channel}/"
+
+
+def part_path(ref: PartRef) -> str:
+    """Where the part's stored bytes lie: their own hash."""
+    return f"parts/{ref.sha256}"
+
+
+def _check(manifest: Manifest) -> None:
+    if not is_channel(manifest.channel):
+        raise Malformed(f"expected a channel's name, got {manifest.channel[:80]!r}")
+    if not 1 <= manifest.version <= MAX_VERSION:
+        raise Malformed(f"expected a version from 1 to {MAX_VERSION}, got {manifest.version}")
+    if not 0 <= manifest.created_s < manifest.not_after_s <= MAX_VERSION:
+        raise Malformed(
+            f"expected created < not_after, got {manifest.created_s} and {manifest.not_after_s}"
+        )
+    names = [part.name for part in manifest.parts]
+    if names != sorted(set(names)):
+        raise Malformed("expected each part once, in the order of names")
+    for part in manifest.parts:
+        _check_part(part)
+
+
+def _check_part(part: PartRef) -> None:
+    if not _PART.fullmatch(part.name):
+        raise Malformed(f"expected a part's name, got {part.name[:80]!r}")
+    if not _SHA256.fullmatch(part.sha256) or not _SHA256.fullmatch(part.raw_sha256):
+        raise Malformed(f"expected 64 hex digits for a hash - at {part.name}")
+    if not 1 <= part.bytes <= MAX_VERSION or not 0 <= part.raw_bytes <= MAX_VERSION:
+        raise Malformed(
+            f"expected sizes in bytes, got {part.bytes}, {part.raw_bytes} - at {part.name}"
+        )
