@@ -3,10 +3,11 @@
 Read in this order; a module imports only from the ones above it:
 
     syntax        the tree
-    values        CEL's values where Python's differ: timestamps, durations, 64-bit integers,
-    equality lexer         text in, tokens out
+    values        CEL's values where Python's differ: timestamps, durations, equality, map keys
+    lexer         text in, tokens out
     parser        tokens in, the tree out; the whole grammar
     functions     the standard's functions, one table
+    reading       how a closure reads facts, and what absence means
     evaluator     the tree in, a closure out; `evaluate` for plain CEL
     checker       names to attributes, types, needs; refuses what a rule may not use
 """

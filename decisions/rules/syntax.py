@@ -127,3 +127,25 @@ Expr: TypeAlias = (
     | MapOf
     | Macro
 )
+
+
+def children(expr: Expr) -> tuple[Expr, ...]:
+    """The expressions right below one, in written order (a macro's variable is no expression)."""
+    match expr:
+        case Select(operand=operand) | Unary(operand=operand):
+            return (operand,)
+        case Index(operand=operand, index=index):
+            return (operand, index)
+        case Binary(left=left, right=right):
+            return (left, right)
+        case Ternary(test=test, then=then, other=other):
+            return (test, then, other)
+        case Call(target=target, args=args):
+            return args if target is None else (target, *args)
+        case ListOf(items=items):
+            return items
+        case MapOf(entries=entries):
+            return tuple(part for entry in entries for part in entry)
+        case Macro(target=target, body=body, guard=guard):
+            return (target, body) if guard is None else (target, guard, body)
+    return ()

@@ -40,7 +40,7 @@ _RFC_3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})T([0-9]{2}):([0-9]{2}):([0-9]{2})"
     r"(?:\.([0-9]{1,9}))?(?:Z|([+-])([0-9]{2}):([0-9]{2}))"
 )
-_DURATION_PART = re.compile(r"([0-9]*)(?:\.([0-9]*))?(ns|us|µs|μs|ms|s|m|h)")
+_DURATION_PART = re.compile(r"([0-9]{0,19})(?:\.([0-9]{0,19}))?(ns|us|µs|μs|ms|s|m|h)")
 _UNIT_NS = {"ns": 1, "us": 10**3, "µs": 10**3, "μs": 10**3, "ms": 10**6} | {
     "s": NS,
     "m": 60 * NS,
@@ -197,9 +197,10 @@ class KeyedMap(Mapping[Any, Any]):
 KEYS = frozenset({bool, int, str})
 NUMBERS = frozenset({int, float})
 ORDERED = frozenset({bool, int, float, str, Timestamp, Duration})
+_COMPARABLE = tuple(ORDERED)
 LISTS = (list, tuple, set, frozenset)
 MAPS = (dict, KeyedMap)
-_KINDS: dict[type, str] = {
+KINDS: dict[type, str] = {
     bool: "bool",
     int: "int",
     float: "double",
@@ -214,10 +215,23 @@ _KINDS: dict[type, str] = {
 
 def kind_of(value: Any) -> str:
     """CEL's name for the type of a value; Python's for what is no value of CEL."""
-    kind = _KINDS.get(type(value))
+    kind = KINDS.get(type(value))
     if kind is None:
-        kind = next((name for base, name in _KINDS.items() if isinstance(value, base)), None)
+        kind = next((name for base, name in KINDS.items() if isinstance(value, base)), None)
     return kind or type(value).__name__
+
+
+def lifted(value: Any) -> Any:
+    """A Python datetime or timedelta as CEL's; anything else as it is.
+
+    A datetime without a zone is taken for UTC. Raises EvaluationError out of CEL's range.
+    """
+    if isinstance(value, datetime.datetime):
+        aware = value if value.tzinfo else value.replace(tzinfo=datetime.UTC)
+        return Timestamp.of((aware - EPOCH) // datetime.timedelta(microseconds=1) * 1_000)
+    if isinstance(value, datetime.timedelta):
+        return Duration.of(value // datetime.timedelta(microseconds=1) * 1_000)
+    return value
 
 
 def spelt(value: Any) -> str:
@@ -230,11 +244,15 @@ def spelt(value: Any) -> str:
 
 
 def in_order(value: Any) -> list[Any] | tuple[Any, ...]:
-    """The items of a list; a set is sorted by type and value, so that its order is always the
+    """The items of a list; a set is sorted by kind and value, so that its order is always the
     same."""
     if isinstance(value, (set, frozenset)):
-        return sorted(value, key=lambda item: (kind_of(item), item))
+        return sorted(value, key=lambda item: (kind_of(item), _sortable(item)))
     return value  # type: ignore[no-any-return]  # a list or a tuple by the caller's word
+
+
+def _sortable(item: Any) -> Any:
+    return item if isinstance(item, _COMPARABLE) else repr(item)
 
 
 def items_of(value: Any) -> Iterable[Any]:
@@ -251,7 +269,7 @@ def items_of(value: Any) -> Iterable[Any]:
 def equals(left: Any, right: Any) -> bool:
     """CEL's `==`: 1 == 1.0, true != 1, NaN equals nothing, other types are never equal."""
     type_l, type_r = type(left), type(right)
-    if type_l is type_r and type_l in ORDERED or type_l in NUMBERS and type_r in NUMBERS:
+    if (type_l is type_r and type_l in ORDERED) or (type_l in NUMBERS and type_r in NUMBERS):
         return bool(left == right)
     if isinstance(left, LISTS) and isinstance(right, LISTS):
         return len(left) == len(right) and all(
@@ -273,8 +291,7 @@ def find(entries: Mapping[Any, Any], key: Any) -> Any:
         return ABSENT
     if isinstance(entries, KeyedMap):
         return entries.get(key, ABSENT)
-    wanted = ((value) for other, value in entries.items() if equals(other, key))
-    return next(wanted, ABSENT)
+    return next((value for other, value in entries.items() if equals(other, key)), ABSENT)
 
 
 def contains(container: Any, value: Any) -> bool:
