@@ -1,0 +1,25 @@
+"""The builder: a playbook and data in, a signed snapshot out.
+
+All but the reading of playbooks needs the `build` extra.
+
+Read in this order; a module imports only from the ones above it:
+
+    yaml12          YAML 1.2 with the place of every value; duplicate keys are refused
+    shapes          a value against a struct: every mismatch at once
+    reading         a folder in, a WrittenPlaybook out, or every error at once
+    scaffold        `edgewise new`: a small playbook to start from
+    sources         sources.yaml: which column is what
+    clean           rows in; what is impossible is counted and left out
+    identity        which rows are one customer
+    features        recency, frequency, monetary value, windows, per key
+    segments        CEL in, Ibis expressions out
+    interests       faded purchases per customer
+    assemble        columns and program in, parts out
+    pipeline        the whole way, with progress
+"""
+
+from __future__ import annotations
+
+from snapshots.build.reading import read_playbook
+
+__all__ = ["read_playbook"]
