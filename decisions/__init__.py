@@ -20,6 +20,8 @@ Read in this order; a module imports only from the ones above it:
     learn         one event, one new profile
     compact       the profile as claims of the ledger's integers
     predicates    the slow truth: one predicate, one visitor
+    spans         parts of a line
+    leaves        one comparison as a predicate
     lowering      a checked expression as conjunctions of predicates
     planes        one attribute, all clauses of a block
     index         the fast truth: all predicates, one visitor
