@@ -7,7 +7,8 @@ DecisionsError                 the root; never raised itself
 │   ├── RuleTypeError          it parses, and means nothing the schema allows
 │   └── TemplateError          a fragment's text is no template, or a token stands where it must not
 ├── EvaluationError            the value of an expression is CEL's error value
-└── ProgramError               these bytes are no program this version can read
+├── ProgramError               these bytes are no program this version can read
+└── ProfileError               these claims are no profile: treat the visitor as new
 """
 
 from __future__ import annotations
@@ -102,6 +103,10 @@ class EvaluationError(DecisionsError):
 
 class ProgramError(DecisionsError):
     """Bytes that are no program, or one of a format this version cannot read."""
+
+
+class ProfileError(DecisionsError, ValueError):
+    """Claims of a cookie that are no compact profile."""
 
 
 def point_at(text: str, start: int, length: int) -> str:

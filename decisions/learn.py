@@ -16,7 +16,17 @@ import msgspec
 from decisions.consent import FUNCTIONAL, NEED_AN_ID, PERSONALIZATION, SENSITIVE
 from decisions.events import Event
 from decisions.interest import HALF_LIFE_S, fade
-from decisions.profile import NOBODY, UNKNOWN, Cart, Profile, Session, live_session, moment
+from decisions.profile import (
+    NO_CART,
+    NOBODY,
+    UNKNOWN,
+    VIEW_BYTES,
+    Cart,
+    Profile,
+    Session,
+    live_session,
+    moment,
+)
 
 MAX_INTERESTS = 24  # the weakest go first; a cookie of the aimed size holds about as many
 MAX_VIEWED = 8  # distinct items per category, and categories per session
@@ -27,7 +37,6 @@ MAX_ITEMS = 9_999
 MAX_VALUE = 9_999_999.0
 MAX_WEIGHT = 1_000_000.0
 FORGET_UNCAPPED_S = 7 * 86_400  # of rules that this program does not cap; another edge's may
-_VIEW_BITS = 0xFFFFFF
 
 _replace = msgspec.structs.replace
 
@@ -157,11 +166,10 @@ def _views(profile: Profile, event: Event, learning: Learning) -> dict[str, Any]
     if session is None or not event.item or event.category not in learning.known:
         return {}
     views = dict(session.views)
-    seen = views.pop(event.category, ())
-    item = mmh3.hash(event.item, signed=False) & _VIEW_BITS
-    if item not in seen and len(seen) < MAX_VIEWED:
-        seen = (*seen, item)
-    views[event.category] = seen
+    seen = views.pop(event.category, b"")
+    item = mmh3.hash(event.item, signed=False).to_bytes(4, "big")[-VIEW_BYTES:]
+    known = [seen[at : at + VIEW_BYTES] for at in range(0, len(seen), VIEW_BYTES)]
+    views[event.category] = seen + item if item not in known and len(known) < MAX_VIEWED else seen
     if len(views) > MAX_VIEWED:
         del views[next(iter(views))]
     return {"session": Session(session.started_s, session.last_s, views)}
@@ -261,7 +269,7 @@ def withdraw(
         return NOBODY
     changes: dict[str, Any] = {}
     if not grants & FUNCTIONAL:
-        changes |= {"cart": Cart(), "caps": {}}
+        changes |= {"cart": NO_CART, "caps": {}}
     if not grants & PERSONALIZATION:
         changes |= _IMPERSONAL
     elif not grants & SENSITIVE:

@@ -1,0 +1,269 @@
+"""The compact profile: claims of the ledger's integers in, a Profile out, and back, within a limit.
+
+A cookie outlives bundles: names are numbers that are never given twice, and a number that this
+edge does not know the name of is carried through (`profile.UNKNOWN`). Fields are only ever added
+at the end, so that older and newer cookies still read.
+"""
+
+from __future__ import annotations
+
+import binascii
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Annotated, Any, TypeAlias
+
+import msgspec
+
+from decisions.errors import ProfileError
+from decisions.learn import MAX_RECENT, MAX_WEIGHT
+from decisions.ledger import COUNTER, KEY, RULE
+from decisions.profile import NO_CART, UNKNOWN, VIEW_BYTES, Cart, Profile, Session
+
+WEIGHT_UNIT = 1e-8  # so fine that a weight re-written a hundred times reads the same to 1e-6
+KEEP_INTERESTS = 12  # these stay while only the aim is missed, not the limit
+
+_MOST = 2**53 - 1  # what JSON carries exactly everywhere
+_MOST_MS = 253_402_300_800_000  # the year 10000
+_MOST_UNITS = round(MAX_WEIGHT / WEIGHT_UNIT)
+Natural: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=_MOST)]
+Numbers: TypeAlias = Annotated[list[Natural], msgspec.Meta(max_length=512)]
+Weights: TypeAlias = Annotated[
+    list[Annotated[int, msgspec.Meta(ge=0, le=_MOST_UNITS)]], msgspec.Meta(max_length=512)
+]
+Hashes: TypeAlias = Annotated[str, msgspec.Meta(max_length=1_024)]  # base64url
+
+_TO_URL = bytes.maketrans(b"+/", b"-_")
+_FROM_URL = bytes.maketrans(b"-_+/", b"+/!!")  # one spelling only: the others are no base64url
+
+
+class Packed(msgspec.Struct, frozen=True, array_like=True):
+    """A profile as a JSON list. Ages are seconds before `seen_ms`; pairs are flattened."""
+
+    seen_ms: Annotated[int, msgspec.Meta(ge=0, le=_MOST_MS)] = 0
+    at_age_ms: Natural = 0
+    first_seen_age: Natural = 0
+    visits: Natural = 0
+    interests: Weights = []  # id, weight in WEIGHT_UNITs, id, ...
+    counts: Numbers = []  # id, count, id, ...
+    cart: Weights = []  # items, cents, age; or nothing
+    session: Numbers = []  # age of its start, age of its last visit; or nothing
+    views: Numbers = []  # id, how many items, id, ...
+    items: Hashes = ""  # of all views, 3 bytes each
+    caps: Annotated[list[Numbers], msgspec.Meta(max_length=128)] = []  # [id, age, age, ...]
+    recent: Hashes = ""  # event ids, 4 bytes each, big-endian
+    customer: Hashes = ""  # 8 bytes, big-endian; "" for nobody
+    authenticated_s: Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)] = 0  # from seen_ms
+
+
+def ids_of(names: Sequence[str]) -> dict[str, int]:
+    """The number of each name of a dictionary."""
+    return {name: number for number, name in enumerate(names)}
+
+
+def pack(profile: Profile, ids: Mapping[str, int]) -> Packed:
+    """The claims of a profile, all but the visitor's id. Never raises.
+
+    ids: prefixed name → number. What has none is left out. Fractions that the format does not
+    carry are rounded; what `unpack` gives packs to the same claims.
+    """
+    seen_ms = max(0, round(profile.seen_s * 1000))
+    base_s = seen_ms // 1000
+
+    def age(at_s: int) -> int:
+        return max(0, base_s - at_s)
+
+    cart, session = profile.cart, profile.session
+    views = _numbered(session.views if session else {}, KEY, ids)
+    return Packed(
+        seen_ms=seen_ms,
+        at_age_ms=max(0, seen_ms - round(profile.at_s * 1000)),
+        first_seen_age=age(profile.first_seen_s),
+        visits=profile.visits,
+        interests=_flat(
+            [
+                (number, round(weight / WEIGHT_UNIT))
+                for number, weight in _numbered(profile.interests, KEY, ids)
+            ]
+        ),
+        counts=_flat(_numbered(profile.counts, COUNTER, ids)),
+        cart=[cart.items, round(cart.value * 100), age(cart.updated_at_s)]
+        if cart != NO_CART
+        else [],
+        session=[age(session.started_s), age(session.last_s)] if session else [],
+        views=_flat([(number, len(items) // VIEW_BYTES) for number, items in views]),
+        items=_text(b"".join([items for _, items in views])),
+        caps=[
+            [number, *[age(at_s) for at_s in times]]
+            for number, times in _numbered(profile.caps, RULE, ids)
+        ],
+        recent=_text(struct.pack(f">{len(profile.recent)}I", *profile.recent)),
+        customer=_text(profile.customer.to_bytes(8, "big")) if profile.customer else "",
+        authenticated_s=profile.authenticated_until_s - base_s if profile.customer else 0,
+    )
+
+
+def _numbered(
+    keyed: Mapping[str, Any], prefix: str, ids: Mapping[str, int]
+) -> list[tuple[int, Any]]:
+    found = []
+    for key, value in keyed.items():
+        number = ids.get(prefix + key)
+        if number is None and key[:1] == UNKNOWN:
+            number = int(key[1:])
+        if number is not None:
+            found.append((number, value))
+    return found
+
+
+def _flat(pairs: Iterable[tuple[int, int]]) -> list[int]:
+    return [number for pair in pairs for number in pair]
+
+
+def _text(raw: bytes) -> str:
+    return binascii.b2a_base64(raw, newline=False).translate(_TO_URL, b"=").decode()
+
+
+def unpack(raw: Packed | list[Any], names: Sequence[str], visitor: str = "") -> Profile:
+    """The profile of these claims. names: the dictionary. Raises ProfileError for anything that
+    `pack` would not have made, and nothing else."""
+    if not isinstance(raw, Packed):
+        try:
+            raw = msgspec.convert(raw, Packed)
+        except msgspec.ValidationError as error:
+            raise ProfileError(f"expected a compact profile: {error}") from error
+    base_s = raw.seen_ms // 1000
+    cart, customer = raw.cart, _bytes(raw.customer)
+    if len(customer) not in (0, 8):
+        raise ProfileError(f"expected a customer of 8 bytes, got {len(customer)}")
+    if len(cart) not in (0, 3):
+        raise ProfileError(f"expected a cart of 3 numbers, got {len(cart)}")
+    return Profile(
+        visitor=visitor,
+        seen_s=raw.seen_ms / 1000,
+        at_s=(raw.seen_ms - raw.at_age_ms) / 1000,
+        first_seen_s=base_s - raw.first_seen_age,
+        visits=raw.visits,
+        interests={
+            key: weight * WEIGHT_UNIT
+            for key, weight in _named(_pairs(raw.interests), KEY, names).items()
+        },
+        counts=_named(_pairs(raw.counts), COUNTER, names),
+        cart=Cart(cart[0], cart[1] / 100, base_s - cart[2]) if cart else NO_CART,
+        session=_session(raw, base_s, names),
+        caps={
+            rule: tuple([base_s - age for age in ages])
+            for rule, ages in _named(_headed(raw.caps), RULE, names).items()
+        },
+        recent=_events(raw.recent),
+        customer=int.from_bytes(customer, "big"),
+        authenticated_until_s=base_s + raw.authenticated_s if customer else 0,
+    )
+
+
+def _session(raw: Packed, base_s: int, names: Sequence[str]) -> Session | None:
+    if not raw.session and not raw.views:
+        return None
+    if len(raw.session) != 2:
+        raise ProfileError(f"expected a session of 2 numbers, got {len(raw.session)}")
+    items, views, start = _bytes(raw.items), {}, 0
+    for key, count in _named(_pairs(raw.views), KEY, names).items():
+        views[key] = items[start : start + count * VIEW_BYTES]
+        start += count * VIEW_BYTES
+    if start != len(items):
+        raise ProfileError(f"expected hashes of {start} bytes, got {len(items)}")
+    return Session(base_s - raw.session[0], base_s - raw.session[1], views)
+
+
+def _pairs(flat: list[int]) -> list[tuple[int, int]]:
+    if len(flat) % 2:
+        raise ProfileError(f"expected pairs of numbers, got {len(flat)} numbers")
+    return list(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _headed(lists: list[list[int]]) -> list[tuple[int, list[int]]]:
+    if not all(lists):
+        raise ProfileError("expected the number of a rule, got an empty list")
+    return [(numbers[0], numbers[1:]) for numbers in lists]
+
+
+def _named(
+    numbered: Iterable[tuple[int, Any]], prefix: str, names: Sequence[str]
+) -> dict[str, Any]:
+    """Values by name, those of unknown numbers under UNKNOWN + number."""
+    found: dict[str, Any] = {}
+    for number, value in numbered:
+        if number >= len(names):
+            key = f"{UNKNOWN}{number}"
+        elif names[number].startswith(prefix):
+            key = names[number][len(prefix) :]
+        else:
+            raise ProfileError(f"expected a number of {prefix!r}, got {number}: {names[number]!r}")
+        if key in found:
+            raise ProfileError(f"expected each number once, got {number} twice")
+        found[key] = value
+    return found
+
+
+def _bytes(text: str) -> bytes:
+    try:
+        raw = binascii.a2b_base64(
+            text.encode("ascii").translate(_FROM_URL) + b"=" * (-len(text) % 4), strict_mode=True
+        )
+    except ValueError as error:
+        raise ProfileError(f"expected base64url, got {text[:16]!r}") from error
+    if len(text) % 4 and _text(raw) != text:
+        raise ProfileError(f"expected base64url in its one spelling, got {text[:16]!r}")
+    return raw
+
+
+def _events(text: str) -> tuple[int, ...]:
+    raw = _bytes(text)
+    if len(raw) % 4:
+        raise ProfileError(f"expected hashes of 4 bytes, got {len(raw)} bytes")
+    return struct.unpack(f">{len(raw) // 4}I", raw)
+
+
+def fit(profile: Profile, ids: Mapping[str, int], *, aim: int, limit: int) -> Packed:
+    """The claims of as much of the profile as fits; what weighs least goes first.
+
+    aim, limit: bytes of JSON. Above the aim, interests beyond KEEP_INTERESTS go; above the limit
+    more interests, the views of longest ago, caps, counts, at last everything but the visit
+    itself, the cart, the sign-in and the last event ids, which take less than 250 bytes.
+    """
+    packed = pack(profile, ids)
+    if (size := len(msgspec.json.encode(packed))) <= aim:
+        return packed
+    for most, smaller in _shed(profile, aim, limit):
+        if size <= most:
+            break
+        packed = pack(smaller, ids)
+        size = len(msgspec.json.encode(packed))
+    return packed
+
+
+def _shed(profile: Profile, aim: int, limit: int) -> Iterator[tuple[int, Profile]]:
+    """(the size that makes this unnecessary, the profile with one thing less), again and again."""
+    weakest = sorted(profile.interests, key=lambda key: (profile.interests[key], key))
+    for place, key in enumerate(weakest[: -KEEP_INTERESTS // 2]):
+        profile = _less(profile, interests=_but(profile.interests, key))
+        yield aim if len(weakest) - place > KEEP_INTERESTS else limit, profile
+    if (session := profile.session) is not None:
+        for key in session.views:
+            session = msgspec.structs.replace(session, views=_but(session.views, key))
+            profile = _less(profile, session=session)
+            yield limit, profile
+    for rule in sorted(profile.caps, key=lambda rule: max(profile.caps[rule], default=0)):
+        profile = _less(profile, caps=_but(profile.caps, rule))
+        yield limit, profile
+    for name in sorted(profile.counts, key=lambda name: (profile.counts[name], name)):
+        profile = _less(profile, counts=_but(profile.counts, name))
+        yield limit, profile
+    yield limit, _less(profile, interests={}, recent=profile.recent[-MAX_RECENT:])
+
+
+def _but(keyed: Mapping[str, Any], gone: str) -> dict[str, Any]:
+    return {key: value for key, value in keyed.items() if key != gone}
+
+
+def _less(profile: Profile, **changes: Any) -> Profile:
+    return msgspec.structs.replace(profile, **changes)
