@@ -32,6 +32,11 @@ Read in this order; a module imports only from the ones above it:
     tables        the records of a program: rules, slots, fragments, tags
     engine        one slot's rules and facts in, a decision out
     program       the compiled playbook: bytes in, decisions out
+    findings      what is wrong with a playbook, each with its place
+    declaring     settings, segments and tags checked: a schema out
+    shadows       rules that can never be reached
+    drafts        rules checked, in match order
+    tokens        fragments parsed, each token known
     compiling     a written playbook in, a program out, or every error at once
     explain       steps in sentences
     lint          what is legal and still not meant

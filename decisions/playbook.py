@@ -103,6 +103,7 @@ class Rule(_Written, frozen=True):
     from_: str = msgspec.field(default="", name="from")
     until: str = ""
     cap: Cap | None = None
+    when_stale: Literal["serve", "skip"] = "serve"  # from a snapshot that is past its date
 
 
 class SegmentDecl(_Written, frozen=True):

@@ -1,0 +1,194 @@
+"""A written playbook in, a program out, or every error at once, each with file, line and column.
+
+Text is parsed, checked and lowered here, at build time; what comes out has none left to interpret.
+Warnings, which do not stop a build, are `lint`'s business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import chain
+from typing import NamedTuple, TypeAlias
+
+from decisions.declaring import Declared, declare
+from decisions.drafts import Draft, draft_rules
+from decisions.experiments import Split, traffic_salt, variant_salt
+from decisions.findings import Findings
+from decisions.index import build
+from decisions.learn import Gain, Learning
+from decisions.ledger import COUNTER, KEY, LAYER, RULE, TRAFFIC, VARIANTS, Ledger, first_ledger
+from decisions.playbook import Experiment, Settings, SlotDecl, WrittenPlaybook, duration_s
+from decisions.program import Program
+from decisions.rules.checker import Typed
+from decisions.schema import Schema
+from decisions.tables import Goal, Head, Rule, Slot, SlotHead, Tag, encoded
+from decisions.tokens import compile_fragments
+
+Catalogue: TypeAlias = Mapping[str, Iterable[str]]  # `category`, `brand`, `item` → its values
+
+LEARNT = ("interest", "session.views")  # maps whose literal keys make a key known
+VIEWED = "category"  # what session.views is keyed by
+
+
+class Compiled(NamedTuple):
+    """A program, and the ledger that must be kept before anybody serves it."""
+
+    program: Program
+    ledger: Ledger
+
+
+def compile_playbook(
+    written: WrittenPlaybook,
+    ledger: Ledger | None = None,
+    catalogue: Catalogue | None = None,
+    *,
+    allow_shadowed: bool = False,
+) -> Program:
+    """The program of a playbook. Raises PlaybookErrors, which carries every error.
+
+    ledger: the store's; without one, numbers and buckets are as in a new store. catalogue: what the
+    data holds, so that its categories are learnt. allow_shadowed: for made-up rules that nobody
+    wrote, where a rule that is never reached is no mistake.
+    """
+    return compile_with_ledger(written, ledger, catalogue, allow_shadowed=allow_shadowed).program
+
+
+def compile_with_ledger(
+    written: WrittenPlaybook,
+    ledger: Ledger | None = None,
+    catalogue: Catalogue | None = None,
+    *,
+    allow_shadowed: bool = False,
+) -> Compiled:
+    """The same, with the grown ledger."""
+    findings = Findings(written)
+    declared = declare(findings, catalogue)
+    drafts = draft_rules(findings, declared.schema, allow_shadowed=allow_shadowed)
+    fragments = compile_fragments(findings, declared.schema)
+    findings.raise_errors()
+    settings = written.settings
+    typed = [*declared.tags.values(), *(draft.typed for draft in drafts)]
+    learning = _learning(settings, drafts, _known(settings, typed, catalogue))
+    older = ledger or first_ledger(settings.name)
+    grown = older.grown(_names(learning), _weights(written))
+    schema = declared.schema
+    slots = [_slot(name, decl, schema, drafts, grown) for name, decl in settings.slots.items()]
+    return Compiled(Program(_head(settings, declared, grown, learning), slots, fragments), grown)
+
+
+def _head(settings: Settings, declared: Declared, grown: Ledger, learning: Learning) -> Head:
+    tags = (
+        Tag(name, declared.schema.needs("tags", name), encoded(typed.expr), settings.tags[name])
+        for name, typed in declared.tags.items()
+    )
+    goals = {
+        name: Goal(goal.on, goal.value, duration_s(goal.window))
+        for name, goal in settings.goals.items()
+    }
+    return Head(
+        name=settings.name,
+        schema=declared.schema,
+        bands=tuple(settings.bands),
+        slots=tuple(SlotHead(name, s.default, s.json) for name, s in settings.slots.items()),
+        tags=tuple(tags),
+        goals=goals,
+        learning=learning,
+        timezone=settings.timezone,
+        dictionary=grown.names,
+        key_salt=grown.salt,
+    )
+
+
+def _learning(settings: Settings, drafts: Iterable[Draft], known: frozenset[str]) -> Learning:
+    gains: dict[str, tuple[Gain, ...]] = {}
+    carts: dict[str, str] = {}
+    for signal in settings.signals:
+        if signal.interest is not None:
+            gain = Gain(signal.interest.key, signal.interest.add)
+            gains[signal.on] = (*gains.get(signal.on, ()), gain)
+        if signal.cart is not None:
+            carts[signal.on] = signal.cart
+    return Learning(
+        events=frozenset(signal.on for signal in settings.signals),
+        gains=gains,
+        carts=carts,
+        known=known,
+        sensitive=frozenset(chain.from_iterable(settings.sensitive_values.values())),
+        caps={d.rule.id: (d.limit.times, d.limit.per_s) for d in drafts if d.limit is not None},
+        half_life_s=duration_s(settings.interest.half_life),
+    )
+
+
+def _known(
+    settings: Settings, typed: Iterable[Typed], catalogue: Catalogue | None
+) -> frozenset[str]:
+    """The interest keys that are learnt: of the catalogue, or read by a rule or tag."""
+    fields = {signal.interest.key for signal in settings.signals if signal.interest} | {VIEWED}
+    of_data = chain.from_iterable((catalogue or {}).get(field, ()) for field in sorted(fields))
+    read = (key for each in typed for name, key in each.reads if name in LEARNT and key)
+    return frozenset(chain(of_data, read))
+
+
+def _names(learning: Learning) -> list[str]:
+    """What needs a number: interest keys, events, capped rules."""
+    kinds = ((KEY, learning.known), (COUNTER, learning.events), (RULE, learning.caps))
+    return [prefix + name for prefix, names in kinds for name in sorted(names)]
+
+
+def _weights(written: WrittenPlaybook) -> dict[str, dict[str, float]]:
+    """Every bucket map that the playbook's experiments need, by its name in the ledger."""
+    weights: dict[str, dict[str, float]] = {}
+    for rule in written.rules:
+        if rule.experiment is not None:
+            variants = rule.experiment.variants
+            weights[VARIANTS + rule.id] = {name: arm.weight for name, arm in variants.items()}
+            entry = weights.setdefault(_entry(rule.id, rule.experiment), {})
+            entry[rule.id] = rule.experiment.traffic
+    for name, shares in weights.items():
+        if not name.startswith(VARIANTS):
+            shares[""] = max(0.0, 100.0 - sum(shares.values()))
+    return weights
+
+
+def _entry(rule_id: str, experiment: Experiment) -> str:
+    """The ledger's name of the traffic map that an experiment is part of."""
+    return LAYER + experiment.layer if experiment.layer else TRAFFIC + rule_id
+
+
+def _slot(
+    name: str, decl: SlotDecl, schema: Schema, drafts: Iterable[Draft], grown: Ledger
+) -> Slot:
+    mine = [draft for draft in drafts if draft.rule.slot == name]
+    rules = tuple(_rule(draft, grown) for draft in mine)
+    index = build([draft.lowered for draft in mine])
+    return Slot(SlotHead(name, decl.default, decl.json), schema, rules, index)
+
+
+def _rule(draft: Draft, grown: Ledger) -> Rule:
+    rule = draft.rule
+    return Rule(
+        id=rule.id,
+        arms=draft.arms,
+        tree=encoded(draft.typed.expr),
+        text=rule.when,
+        plain=draft.plain,
+        needs=draft.needs,
+        band=rule.band,
+        from_s=draft.from_s,
+        until_s=draft.until_s,
+        limit=draft.limit,
+        split=None if rule.experiment is None else _split(rule.id, rule.experiment, grown),
+        serves_stale=rule.when_stale == "serve",
+    )
+
+
+def _split(rule_id: str, experiment: Experiment, grown: Ledger) -> Split:
+    return Split(
+        id=rule_id,
+        unit=experiment.unit,
+        goal=experiment.goal,
+        entry_salt=traffic_salt(experiment.layer or rule_id),
+        variant_salt=variant_salt(rule_id),
+        entry=grown.maps[_entry(rule_id, experiment)],
+        variants=grown.maps[VARIANTS + rule_id],
+    )

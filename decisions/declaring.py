@@ -1,0 +1,223 @@
+"""playbook.yaml and the segments checked: the schema that rules are written against comes out.
+
+Purposes travel here: what a segment or tag needs is what everything it reads needs, and what it
+declares on top.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from decisions import consent
+from decisions.errors import RuleError
+from decisions.events import KEY_FIELDS, RESERVED, VALUE_FIELDS
+from decisions.features import attribute_of, feature_schema
+from decisions.findings import Findings
+from decisions.playbook import AttributeDecl, Goal, Settings, Signal, duration_s
+from decisions.rules.checker import Typed
+from decisions.rules.checker import problems as rule_problems
+from decisions.rules.parser import parse
+from decisions.schema import BUILT_IN, TYPES, Attribute, Schema, schema_of
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_ATTRIBUTE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+_EVENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")  # counts.<event> must be a name in CEL
+_RESERVED_WORDS = frozenset({"true", "false", "null", "in"})
+_BUILT_IN = {attribute.name: attribute for attribute in BUILT_IN}
+
+
+class Declared(NamedTuple):
+    """What rules may read, and what the tags came to."""
+
+    schema: Schema
+    tags: dict[str, Typed]
+
+
+def declare(findings: Findings, catalogue: Mapping[str, Iterable[str]] | None) -> Declared:
+    """Check everything but rules, fragments and tests."""
+    settings = findings.written.settings
+    _check_settings(findings)
+    attributes = _attributes(findings)
+    members: dict[str, dict[str, int]] = {
+        "counts": {signal.on: 0 for signal in settings.signals},
+        "segments": _segments(findings, catalogue),
+    }
+    sensitive, keys = settings.sensitive_values, settings.query_keys
+    for_tags = schema_of(attributes, members, sensitive, keys)
+    for_tags.attributes.pop("tags")  # a tag over tags would be a knot
+    tags: dict[str, Typed] = {}
+    for name, text in settings.tags.items():
+        check_name(findings, "tag", name, "settings", "tags", name)
+        if typed := checked(findings, text, for_tags, "settings", "tags", name):
+            tags[name] = typed
+    members["tags"] = dict.fromkeys(settings.tags, 0) | {
+        name: needs_of(for_tags, typed) for name, typed in tags.items()
+    }
+    return Declared(schema_of(attributes, members, sensitive, keys), tags)
+
+
+def checked(findings: Findings, text: str, schema: Schema, *path: str | int) -> Typed | None:
+    """The checked expression at `path`, or None after everything wrong with it was noted."""
+    try:
+        typed, errors = rule_problems(parse(text), text, schema, "bool")
+    except RuleError as error:
+        findings.add_in_text(error, *path)
+        return None
+    for problem in errors:
+        findings.add_in_text(problem, *path)
+    return None if errors else typed
+
+
+def needs_of(schema: Schema, typed: Typed) -> int:
+    """The purposes of everything that an expression reads, all alternatives together."""
+    bits = 0
+    for name, key in typed.reads:
+        bits |= schema.needs(name, key)
+    return bits
+
+
+def _segments(findings: Findings, catalogue: Mapping[str, Iterable[str]] | None) -> dict[str, int]:
+    schema = feature_schema(findings.written.settings, catalogue)
+    needs: dict[str, int] = {}
+    for name, segment in findings.written.segments.items():
+        check_name(findings, "segment", name, "segments", name)
+        typed = checked(findings, segment.when, schema, "segments", name, "when")
+        declared = _purposes(findings, segment.purpose, "segments", name, "purpose")
+        needs[name] = declared | (needs_of(schema, typed) if typed else 0)
+    return needs
+
+
+def check_name(findings: Findings, what: str, name: str, *path: str | int) -> None:
+    if not NAME.fullmatch(name):
+        rule = 'letters, digits, "_", "." and "-", at most 64'
+        findings.add("bad-name", f"expected a {what} of {rule}, got {name!r}", *path)
+
+
+def _purposes(findings: Findings, written: str | list[str], *path: str | int) -> int:
+    names = [written] if isinstance(written, str) else written
+    for name in names:
+        if name and name not in consent.NEEDS:
+            findings.unknown("purpose", name, consent.NEEDS, *path)
+    return consent.mask(name for name in names if name in consent.NEEDS)
+
+
+def check_duration(findings: Findings, text: str, *path: str | int) -> float:
+    """A duration in seconds, > 0; 1.0 after a finding."""
+    try:
+        if (found := duration_s(text)) > 0:
+            return found
+        findings.add("bad-duration", f"expected a duration above 0, got {text!r}", *path)
+    except ValueError as error:
+        findings.add("bad-duration", str(error), *path)
+    return 1.0
+
+
+def _attributes(findings: Findings) -> list[Attribute]:
+    declared = findings.written.settings.attributes
+    taken = {*_BUILT_IN, *declared}
+    found = []
+    for name, decl in declared.items():
+        path = ("settings", "attributes", name)
+        words = name.split(".")
+        if not _ATTRIBUTE.fullmatch(name) or _RESERVED_WORDS & set(words):
+            findings.add("bad-name", f"expected dotted words as a name, got {name!r}", *path)
+        for length in range(1, len(words)):
+            if (above := ".".join(words[:length])) in taken:
+                findings.add("bad-name", f"{name} lies inside the attribute {above}", *path)
+        _check_attribute(findings, decl, *path)
+        if attribute := attribute_of(name, decl):
+            found.append(_merged(findings, attribute, *path))
+    return found
+
+
+def _check_attribute(findings: Findings, decl: AttributeDecl, *path: str | int) -> None:
+    if decl.type not in TYPES:
+        findings.unknown("type", decl.type, TYPES, *path, "type")
+    _purposes(findings, decl.purpose, *path, "purpose")
+    if decl.needs not in {"", "authenticated"}:
+        message = f'expected needs to be "authenticated", got {decl.needs!r}'
+        findings.add("unknown-need", message, *path, "needs")
+
+
+def _merged(findings: Findings, own: Attribute, *path: str | int) -> Attribute:
+    """A built-in attribute keeps its type and its needs; the playbook may ask for more."""
+    built_in = _BUILT_IN.get(own.name)
+    if built_in is None:
+        return own
+    if own.type != built_in.type:
+        message = f"{own.name} is built in: expected {built_in.type}, got {own.type}"
+        findings.add("built-in", message, *path, "type")
+    dimension = own.dimension or built_in.dimension
+    return msgspec.structs.replace(
+        built_in, needs=built_in.needs | own.needs, dimension=dimension, html=own.html
+    )
+
+
+def _check_settings(findings: Findings) -> None:
+    settings = findings.written.settings
+    if not settings.slots:
+        findings.add("no-slots", "expected at least one slot, got none", "settings", "slots")
+    for name in settings.slots:
+        check_name(findings, "slot", name, "settings", "slots", name)
+    if not settings.bands:
+        findings.add("no-bands", "expected at least one band, got none", "settings", "bands")
+    for place, band in enumerate(settings.bands):
+        if band in settings.bands[:place]:
+            message = f'band "{band}" is there twice'
+            findings.add("duplicate-band", message, "settings", "bands", place)
+    events = {signal.on for signal in settings.signals}
+    for place, signal in enumerate(settings.signals):
+        _check_signal(findings, signal, "settings", "signals", place)
+    for name, goal in settings.goals.items():
+        _check_goal(findings, goal, events, "settings", "goals", name)
+    _check_dimensions(findings)
+    check_duration(findings, settings.interest.half_life, "settings", "interest", "half_life")
+    if zone_of(settings) is None:
+        got = settings.timezone
+        message = f"expected an IANA time zone such as Europe/Paris, got {got!r}"
+        findings.add("unknown-timezone", message, "settings", "timezone")
+
+
+def zone_of(settings: Settings) -> ZoneInfo | None:
+    """The playbook's time zone, None when nobody knows it."""
+    try:
+        return ZoneInfo(settings.timezone)
+    except (OSError, ValueError, KeyError):  # a folder's name; "../"; ZoneInfoNotFoundError
+        return None
+
+
+def _check_signal(findings: Findings, signal: Signal, *path: str | int) -> None:
+    if signal.on in RESERVED:
+        message = f'"{signal.on}" is reserved: Edgewise handles it itself, it needs no signal'
+        findings.add("reserved-event", message, *path, "on")
+    elif not _EVENT.fullmatch(signal.on):
+        message = f'expected an event of letters, digits and "_", at most 64, got {signal.on!r}'
+        findings.add("bad-name", message, *path, "on")
+    if signal.interest and signal.interest.key not in KEY_FIELDS:
+        findings.unknown("event field", signal.interest.key, KEY_FIELDS, *path, "interest", "key")
+    if signal.interest and not 0 < signal.interest.add <= 1_000:
+        message = f"expected a weight above 0 and at most 1000, got {signal.interest.add:g}"
+        findings.add("bad-weight", message, *path, "interest", "add")
+
+
+def _check_goal(findings: Findings, goal: Goal, events: set[str], *path: str | int) -> None:
+    if goal.on not in events:
+        findings.unknown("event", goal.on, events, *path, "on")
+    if goal.value and goal.value not in VALUE_FIELDS:
+        findings.unknown("event field", goal.value, VALUE_FIELDS, *path, "value")
+    check_duration(findings, goal.window, *path, "window")
+
+
+def _check_dimensions(findings: Findings) -> None:
+    settings = findings.written.settings
+    known = {attribute.dimension for attribute in BUILT_IN} - {""}
+    known |= {decl.dimension for decl in settings.attributes.values() if decl.dimension}
+    for dimension in settings.sensitive_values:
+        if dimension not in known:
+            path = ("settings", "sensitive_values", dimension)
+            findings.unknown("dimension", dimension, known, *path)

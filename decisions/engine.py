@@ -1,0 +1,177 @@
+"""Decide: one slot's rules and a visitor's facts in, the fragment to show and the steps to it out.
+
+First match wins. The index names the candidates in order; what it cannot tell, the rule's own
+condition does; then come the operator's pause, the schedule, the cap and the experiment. The plain
+scan of `explain` takes every rule through the very same code. Rendering comes after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from decisions.consent import AUTHENTICATED, FUNCTIONAL, NEED_AN_ID
+from decisions.errors import EvaluationError
+from decisions.experiments import CUSTOMER, Split, Units
+from decisions.facts import Facts
+from decisions.reasons import Reason, Step
+from decisions.tables import Limit, Rule, Slot
+
+NOTHING: Mapping[str, Any] = {}
+MAX_STEPS = 20  # in replies; a decision itself keeps them all
+
+
+class Control(msgspec.Struct, frozen=True):
+    """What operators stopped since the program was built. paused: rule ids."""
+
+    paused: frozenset[str] = frozenset()
+
+
+NOTHING_PAUSED = Control()
+
+
+class Circumstances(msgspec.Struct, frozen=True):
+    """What a decision depends on besides the facts; nothing in it that is not granted is read.
+
+    unit: one id for whatever an experiment splits by, or an id of each kind. seen: (rule id,
+    seconds since the epoch) of what this visitor saw.
+    """
+
+    grants: int = 0
+    now_s: float = 0.0
+    unit: str | Units | None = None
+    seen: Iterable[tuple[str, float]] = ()
+    control: Control = NOTHING_PAUSED
+    stale: bool = False
+
+    def unit_of(self, kind: str) -> str:
+        """The id to split by, "" for none or none that is granted."""
+        if not self.grants & NEED_AN_ID or (kind == CUSTOMER and not self.grants & AUTHENTICATED):
+            return ""
+        return self.unit.of(kind) if isinstance(self.unit, Units) else self.unit or ""
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """The answer for one slot.
+
+    fragment: "" shows nothing. steps: the rules that would have matched and were held back, then
+    what decided; in explain mode also those whose value was absent. probability: how likely chance
+    made it this one, over the experiments met on the way. with_: values for the fragment's tokens.
+    """
+
+    slot: str
+    fragment: str
+    reason: Reason
+    steps: tuple[Step, ...]
+    variant: str = ""
+    rule: str = ""
+    experiment: str = ""
+    probability: float = 1.0
+    with_: Mapping[str, Any] = NOTHING
+
+
+class Outcome(NamedTuple):
+    """What came of a rule that matches. chance: how likely its experiment made it this."""
+
+    step: Step
+    variant: str | None = None  # None: held back
+    chance: float = 1.0
+
+
+def decide(
+    slot: Slot,
+    facts: Facts,
+    around: Circumstances,
+    why_absent: Callable[[str], str] | None = None,
+) -> Decision:
+    """The first rule that matches and is not held back, or the slot's default.
+
+    why_absent: absent name → sentence; with it, every rule is scanned and absences become steps.
+    Never raises for anything inside a rule.
+    """
+    scan = why_absent is not None
+    unsure = slot.index.residual
+    steps: list[Step] = []
+    chance = 1.0
+    for place in range(len(slot.rules)) if scan else slot.index.candidates(facts, around.grants):
+        rule = slot.rules[place]
+        try:
+            if (scan or place in unsure) and slot.condition(place)(facts) is not True:
+                continue
+            outcome = _consider(rule, around)
+        except EvaluationError as error:
+            if why_absent is not None:
+                steps.append(_error_value(rule, error, why_absent))
+            continue
+        except Exception as error:  # one broken rule must not take the slot from the others
+            steps.append(Step(rule.id, Reason.ERROR, type(error).__name__))
+            continue
+        steps.append(outcome.step)
+        chance *= outcome.chance
+        if outcome.variant is not None:
+            return _taken(slot, rule, outcome, tuple(steps), chance)
+    steps.append(Step("", Reason.DEFAULT))
+    return Decision(slot.name, slot.default, Reason.DEFAULT, tuple(steps), probability=chance)
+
+
+def _taken(
+    slot: Slot, rule: Rule, outcome: Outcome, steps: tuple[Step, ...], chance: float
+) -> Decision:
+    variant = outcome.variant or ""
+    arm = rule.arms[variant]
+    return Decision(
+        slot.name,
+        arm.fragment,
+        outcome.step.reason,
+        steps,
+        variant,
+        rule.id,
+        rule.id if rule.split is not None else "",
+        chance,
+        arm.values,
+    )
+
+
+def _consider(rule: Rule, around: Circumstances) -> Outcome:
+    """A rule that matches: is it shown, and which variant?"""
+    if rule.id in around.control.paused:
+        return Outcome(Step(rule.id, Reason.PAUSED))
+    if rule.plain:
+        return Outcome(Step(rule.id, Reason.MATCH), "")
+    if around.stale and not rule.serves_stale:
+        return Outcome(Step(rule.id, Reason.STALE))
+    if not rule.from_s <= around.now_s < rule.until_s:
+        return Outcome(Step(rule.id, Reason.OUT_OF_SCHEDULE))
+    if rule.limit is not None and _is_spent(rule.id, rule.limit, around):
+        return Outcome(Step(rule.id, Reason.CAPPED))
+    if rule.split is None:
+        return Outcome(Step(rule.id, Reason.MATCH), "")
+    return _enter(rule.id, rule.split, around)
+
+
+def _is_spent(rule_id: str, limit: Limit, around: Circumstances) -> bool:
+    """Whether a cap is used up; what was seen may be read with the functional purpose only."""
+    if not around.grants & FUNCTIONAL:
+        return False
+    since_s = around.now_s - limit.per_s
+    return sum(seen == rule_id and at_s > since_s for seen, at_s in around.seen) >= limit.times
+
+
+def _enter(rule_id: str, split: Split, around: Circumstances) -> Outcome:
+    unit = around.unit_of(split.unit)
+    if not unit:
+        return Outcome(Step(rule_id, Reason.ABSENT, f"there is no {split.unit} id to split by"))
+    traffic = split.traffic()
+    if not split.enters(unit):
+        return Outcome(Step(rule_id, Reason.HOLDOUT), chance=1.0 - traffic)
+    variant = split.variant(unit)
+    return Outcome(Step(rule_id, Reason.SPLIT, variant), variant, traffic * split.share(variant))
+
+
+def _error_value(rule: Rule, error: EvaluationError, why_absent: Callable[[str], str]) -> Step:
+    """CEL's error value as a step: which value was absent and why, or what else went wrong."""
+    if error.absent:
+        return Step(rule.id, Reason.ABSENT, why_absent(error.absent))
+    return Step(rule.id, Reason.ERROR, str(error))

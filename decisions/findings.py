@@ -1,0 +1,67 @@
+"""What is found wrong with a playbook: every Problem with its place, and a name that is close.
+
+Compiling goes on after a finding, so that an author gets all of them at once; it ends in
+PlaybookErrors when everything was looked at.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+from decisions.errors import PlaybookErrors, Position, Problem, RuleError
+from decisions.playbook import WrittenPlaybook
+
+MAX_LISTED = 6  # so many names are listed when none is close
+
+
+class Findings:
+    """The problems of one playbook, as they come up."""
+
+    def __init__(self, written: WrittenPlaybook) -> None:
+        self.written = written
+        self.problems: list[Problem] = []
+
+    def add(self, code: str, message: str, *path: str | int, severity: str = "error") -> None:
+        """A problem with the value at `path`."""
+        at = self.written.where(*path)
+        self.problems.append(Problem(code=code, message=message, at=at, severity=severity))
+
+    def add_in_text(self, error: RuleError, *path: str | int, severity: str = "error") -> None:
+        """A problem inside an expression or a template, whose first character stands at `path`."""
+        self.problems.append(
+            Problem(
+                code=error.code,
+                message=error.what,
+                at=inside(self.written.where(*path), error.text, error.start),
+                text=error.text,
+                start=error.start,
+                length=error.length,
+                severity=severity,
+            )
+        )
+
+    def unknown(self, what: str, name: str, known: Iterable[str], *path: str | int) -> None:
+        """`name` is none of those that are `known`."""
+        slug = what.replace(" ", "-")
+        self.add(f"unknown-{slug}", f'unknown {what} "{name}"{suggestion(name, known)}', *path)
+
+    def raise_errors(self) -> None:
+        """Raises PlaybookErrors if anything is wrong."""
+        if self.problems:
+            raise PlaybookErrors(self.problems)
+
+
+def inside(start: Position, text: str, offset: int) -> Position:
+    """The place of `text[offset]`, when `text[0]` stands at `start` and lines are aligned."""
+    line_start = text.rfind("\n", 0, offset) + 1
+    line = start.line + text.count("\n", 0, offset)
+    return Position(start.file, line, start.column + offset - line_start)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """`, did you mean hero?`, or the few names there are, or nothing."""
+    names = sorted(known)
+    if near := difflib.get_close_matches(name, names, 1):
+        return f", did you mean {near[0]}?"
+    return f", expected one of {', '.join(names)}" if 0 < len(names) <= MAX_LISTED else ""

@@ -1,0 +1,159 @@
+"""What is legal and still not meant: a playbook in, warnings out; none of them stops a build.
+
+Every warning is certain of what it says; what is merely likely is not here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from decisions.compiling import LEARNT, VIEWED, Catalogue
+from decisions.declaring import Declared, declare
+from decisions.drafts import Draft, draft_rules
+from decisions.errors import Problem, TemplateError
+from decisions.findings import Findings, suggestion
+from decisions.playbook import WrittenPlaybook
+from decisions.rules.checker import Typed
+from decisions.schema import Schema
+from decisions.templates import Token, parse
+
+WARNINGS: dict[str, str] = {
+    "never-matches": "The conditions of a rule contradict each other: whatever is granted, it "
+    "never matches.",
+    "unused-segment": "A segment is computed for every customer, and no rule or tag reads it.",
+    "unused-tag": "A tag is declared, and no rule reads it.",
+    "unused-fragment": "No slot, rule, variant or other fragment shows a fragment.",
+    "absent-token": "A token outside a section of its own is empty for a visitor of whom the "
+    "value is not known or not granted.",
+    "value-not-given": "A token outside a section comes from `with`, and a rule that shows the "
+    "fragment gives none.",
+    "unknown-key": "A rule or tag reads an interest key that the data does not hold.",
+    "unseen-sensitive-value": "A sensitive value is one that the data never holds: is it spelled "
+    "as there?",
+}
+
+_PARTIAL = re.compile(r"\{\{>\s*([^\s}]+)")
+_ALWAYS_THERE = ("time.", "now")  # derived from the moment of the request
+
+
+def warnings(written: WrittenPlaybook, catalogue: Catalogue | None = None) -> tuple[Problem, ...]:
+    """What to look at in a playbook that compiles, in file order."""
+    findings = Findings(written)
+    declared = declare(findings, catalogue)
+    drafts = draft_rules(findings, declared.schema, allow_shadowed=True)
+    findings.problems.clear()  # errors are `compiling`'s to tell
+    for draft in drafts:
+        if not draft.lowered.clauses:
+            message = f'rule "{draft.rule.id}" never matches: its conditions contradict each other'
+            _warn(findings, "never-matches", message, "rules", draft.place, "when")
+    _unused(findings, declared, drafts)
+    _tokens(findings, declared.schema)
+    _values(findings, declared, drafts, catalogue or {})
+    return tuple(sorted(findings.problems, key=lambda problem: problem.at))
+
+
+def _warn(findings: Findings, code: str, message: str, *path: str | int) -> None:
+    findings.add(code, message, *path, severity="warning")
+
+
+def _reads(typed: Iterable[Typed], name: str) -> set[str | None]:
+    """The members or keys of attribute `name` that are read; None for the whole of it."""
+    return {key for each in typed for read, key in each.reads if read == name}
+
+
+def _unused(findings: Findings, declared: Declared, drafts: Iterable[Draft]) -> None:
+    written = findings.written
+    typed = [*declared.tags.values(), *(draft.typed for draft in drafts)]
+    for what, names, path in (
+        ("segment", written.segments, ("segments",)),
+        ("tag", written.settings.tags, ("settings", "tags")),
+    ):
+        used = _reads(typed, f"{what}s")
+        for name in names:
+            if None not in used and name not in used:
+                _warn(findings, f"unused-{what}", f'no rule reads {what} "{name}"', *path, name)
+    shown = {slot.default for slot in written.settings.slots.values()}
+    shown |= {name for name, _, _ in showings(written)}
+    for fragment in written.fragments.values():
+        shown |= set(_PARTIAL.findall(fragment.text))
+    for name in written.fragments:
+        if name not in shown:
+            _warn(findings, "unused-fragment", f"nothing shows {name}", "fragments", name)
+
+
+def showings(written: WrittenPlaybook) -> Iterator[tuple[str, str, set[str]]]:
+    """(fragment, who shows it, the names that it gives with `with`), for rules and variants."""
+    for rule in written.rules:
+        if rule.show:
+            yield rule.show, f"rule {rule.id}", set(rule.with_)
+        if rule.experiment is not None:
+            for name, variant in rule.experiment.variants.items():
+                given = {*rule.with_, *variant.with_}
+                yield variant.show, f"variant {name} of rule {rule.id}", given
+
+
+def _tokens(findings: Findings, schema: Schema) -> None:
+    written = findings.written
+    texts = {name: fragment.text for name, fragment in written.fragments.items()}
+    for name, fragment in written.fragments.items():
+        given = [(who, names) for shown, who, names in showings(written) if shown == name]
+        if any(slot.default == name for slot in written.settings.slots.values()):
+            given.append(("a slot's default", set()))
+        for token in parse(fragment.text, fragment.kind, texts).tokens:
+            if token.use in ("value", "raw") and not token.within and token.name != ".":
+                _token(findings, schema, token, given, name)
+
+
+def _token(
+    findings: Findings,
+    schema: Schema,
+    token: Token,
+    given: list[tuple[str, set[str]]],
+    fragment: str,
+) -> None:
+    name, word = token.name, token.name.split(".", 1)[0]
+    without = [who for who, names in given if not names & {name, word}]
+    if not without:
+        return  # nobody shows it, or everybody gives it
+    attribute = schema.attributes.get(name) or schema.attributes.get(name.rpartition(".")[0])
+    if attribute is None:
+        _in_fragment(findings, "value-not-given", f"{without[0]} gives no {name}", token, fragment)
+    elif not (attribute.zero or name.startswith(_ALWAYS_THERE)):
+        _in_fragment(findings, "absent-token", f"{name} may be absent", token, fragment)
+
+
+def _in_fragment(findings: Findings, code: str, message: str, token: Token, fragment: str) -> None:
+    start, end = token.span
+    text = findings.written.fragments[fragment].text
+    error = TemplateError(message, text, start, end - start, code=code)
+    findings.add_in_text(error, "fragments", fragment, severity="warning")
+
+
+def _values(
+    findings: Findings, declared: Declared, drafts: Iterable[Draft], catalogue: Catalogue
+) -> None:
+    for dimension, values in findings.written.settings.sensitive_values.items():
+        known = set(catalogue.get(dimension, ()))
+        for place, value in enumerate(values):
+            if dimension in catalogue and value not in known:
+                message = f'the data holds no {dimension} "{value}"{suggestion(value, known)}'
+                at = ("settings", "sensitive_values", dimension, place)
+                _warn(findings, "unseen-sensitive-value", message, *at)
+    keys = set(catalogue.get(VIEWED, ()))
+    if not keys:
+        return
+    fields = {s.interest.key for s in findings.written.settings.signals if s.interest}
+    for field in sorted(fields & catalogue.keys()):
+        keys |= set(catalogue[field])
+    if fields - catalogue.keys():
+        return  # what the data holds is not known in full
+    places: list[tuple[Typed, tuple[str | int, ...]]] = [
+        (typed, ("settings", "tags", name)) for name, typed in declared.tags.items()
+    ]
+    places += [(draft.typed, ("rules", draft.place, "when")) for draft in drafts]
+    for typed, path in places:
+        for key in sorted(key for n in LEARNT for key in _reads([typed], n) if key):
+            if key not in keys:
+                message = f'the data holds no "{key}"{suggestion(key, keys)}'
+                _warn(findings, "unknown-key", message, *path)

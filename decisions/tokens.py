@@ -1,0 +1,77 @@
+"""Fragments compiled: templates parsed, each token known to the schema or given by a rule's `with`.
+
+What a fragment needs is what its tokens need: purposes travel to what is shown, too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from decisions.drafts import check_fragment
+from decisions.errors import TemplateError
+from decisions.findings import Findings, suggestion
+from decisions.playbook import WrittenPlaybook
+from decisions.schema import MAP_DOUBLE, MAP_INT, Schema
+from decisions.tables import Fragment, encoded
+from decisions.templates import Token, parse
+
+
+def compile_fragments(findings: Findings, schema: Schema) -> dict[str, Fragment]:
+    """Every fragment of the playbook; what is wrong with one is noted."""
+    written = findings.written
+    texts = {name: fragment.text for name, fragment in written.fragments.items()}
+    given = given_values(written)
+    for name, slot in written.settings.slots.items():
+        check_fragment(findings, slot.default, name, "settings", "slots", name, "default")
+    compiled = {}
+    for name, fragment in written.fragments.items():
+        partials = {n: t for n, t in texts.items() if written.fragments[n].kind == fragment.kind}
+        try:
+            template = parse(fragment.text, fragment.kind, partials)
+        except TemplateError as error:
+            findings.add_in_text(error, "fragments", name)
+            continue
+        needs = 0
+        for token in template.tokens:
+            bits = token_needs(token, schema, given.get(name, frozenset()))
+            if bits is None:
+                findings.add_in_text(_unknown(token, fragment.text, schema), "fragments", name)
+            needs |= bits or 0
+        compiled[name] = Fragment(fragment.kind, needs, encoded(template))
+    return compiled
+
+
+def given_values(written: WrittenPlaybook) -> dict[str, frozenset[str]]:
+    """Fragment → the names that some rule or variant showing it gives with `with`."""
+    given: dict[str, set[str]] = {}
+    for rule in written.rules:
+        shown = [(rule.show, rule.with_)]
+        if rule.experiment is not None:
+            shown += [
+                (variant.show, {**rule.with_, **variant.with_})
+                for variant in rule.experiment.variants.values()
+            ]
+        for name, values in shown:
+            given.setdefault(name, set()).update(values)
+    return {name: frozenset(values) for name, values in given.items()}
+
+
+def token_needs(token: Token, schema: Schema, given: Iterable[str]) -> int | None:
+    """The purposes that a token needs, None for a token that nothing can fill."""
+    name = token.name
+    if name == "." or name.split(".", 1)[0] in given:
+        return 0
+    if name in schema.attributes:
+        return schema.needs(name)
+    parent, _, key = name.rpartition(".")
+    if parent in schema.attributes and schema.attributes[parent].type in (MAP_INT, MAP_DOUBLE):
+        members = schema.members.get(parent)
+        return schema.needs(parent, key) if members is None or key in members else None
+    items = any(outer.split(".", 1)[0] in given for outer in token.within)
+    return 0 if items else None  # a key of an item of what the rule gives
+
+
+def _unknown(token: Token, text: str, schema: Schema) -> TemplateError:
+    start, end = token.span
+    what = f"unknown token {token.name}{suggestion(token.name, schema.attributes)}"
+    return TemplateError(what, text, start, end - start, code="unknown-token")
