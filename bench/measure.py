@@ -1,0 +1,88 @@
+"""Contenders in, medians of interleaved rounds out; what is measured, the question's file says.
+
+pytest-benchmark drives the rounds (and keeps their times and the machine in its report); one round
+calls every contender once, in an order that turns, so that what the machine does meanwhile hits
+them alike.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import perf_counter_ns
+from typing import Any, TypeVar
+
+import msgspec
+from pytest_benchmark.fixture import BenchmarkFixture
+
+Result = TypeVar("Result")
+Case = TypeVar("Case")
+
+ROUNDS = 7
+
+
+class Times(msgspec.Struct, frozen=True):
+    """One round's calls, in microseconds each."""
+
+    p50_us: float
+    p99_us: float
+    mean_us: float
+
+
+def interleaved(
+    benchmark: BenchmarkFixture,
+    contenders: Mapping[str, Callable[[], Result]],
+    rounds: int = ROUNDS,
+) -> dict[str, list[Result]]:
+    """The results of every contender, one a round; a round more, the first, is thrown away."""
+    results: dict[str, list[Result]] = {name: [] for name in contenders}
+    order = list(contenders)
+
+    def one_round() -> None:
+        for name in order:
+            results[name].append(contenders[name]())
+        order.append(order.pop(0))
+
+    drive = benchmark.pedantic
+    drive(one_round, rounds=rounds, warmup_rounds=1)  # type: ignore[no-untyped-call]  # theirs
+    return {name: found[1:] for name, found in results.items()}
+
+
+def timed(call: Callable[[Case], Any], cases: Sequence[Case]) -> Callable[[], Times]:
+    """A contender: a round calls `call` once with each case, and times each call by itself."""
+
+    def one_round() -> Times:
+        taken_ns = []
+        for case in cases:
+            started_ns = perf_counter_ns()
+            call(case)
+            taken_ns.append(perf_counter_ns() - started_ns)
+        return times(taken_ns)
+
+    return one_round
+
+
+def times(taken_ns: Iterable[float]) -> Times:
+    """The percentiles of single calls."""
+    ordered = sorted(taken_ns)
+    last = len(ordered) - 1
+    return Times(
+        p50_us=statistics.median(ordered) / 1_000,
+        p99_us=ordered[min(last, round(last * 0.99))] / 1_000,
+        mean_us=statistics.fmean(ordered) / 1_000,
+    )
+
+
+def median(values: Iterable[float]) -> float:
+    """The median over rounds."""
+    return statistics.median(values)
+
+
+def median_ratio(large: Iterable[Times], small: Iterable[Times]) -> float:
+    """How many times the median call of `small` the one of `large` takes, within each round."""
+    return median(one.p50_us / other.p50_us for one, other in zip(large, small, strict=True))
+
+
+def report(benchmark: BenchmarkFixture, figures: Mapping[str, float]) -> None:
+    """Hands the figures to `python -m bench`, which knows their budgets by these names."""
+    benchmark.extra_info.setdefault("figures", {}).update(figures)
