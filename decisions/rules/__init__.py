@@ -9,5 +9,8 @@ Read in this order; a module imports only from the ones above it:
     functions     the standard's functions, one table
     reading       how a closure reads facts, and what absence means
     evaluator     the tree in, a closure out; `evaluate` for plain CEL
+    kinds         kinds of expressions: which compare, which overload fits
+    names         attributes by longest match, and what was probably meant
+    subset        what a rule may call, and what is refused by name
     checker       names to attributes, types, needs; refuses what a rule may not use
 """
