@@ -8,6 +8,7 @@ SnapshotError                 keep serving what you have
 ├── DiskRefused               this node's disk is full, read-only or broken: mend the machine
 ├── Unreadable                a newer format than this version reads: upgrade this edge
 ├── KeysRefused               a key file cannot be used: mend it
+├── DataRefused               feeds that nothing can be built from: mend them or sources.yaml
 └── Untrusted                 never try these bytes again
     ├── Malformed             not what it claims to be: not a manifest, not a part
     ├── UnknownKey            signed by a key that is not, or no longer, ours
@@ -21,6 +22,10 @@ SnapshotError                 keep serving what you have
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+
+from decisions.errors import Problem
 
 
 class SnapshotError(Exception):
@@ -85,6 +90,16 @@ class KeysRefused(SnapshotError):
     """A key file that is missing, malformed, or of the wrong kind."""
 
     reason = "keys-refused"
+
+
+class DataRefused(SnapshotError):
+    """Feeds that nothing can be built from; `problems` holds everything that is wrong with them."""
+
+    reason = "data-refused"
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(problems, key=lambda problem: problem.at))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
 class Untrusted(SnapshotError):

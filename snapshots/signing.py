@@ -50,6 +50,11 @@ def verify(token: bytes, keys: PublicKeys) -> Manifest:
     return manifests.decode(verify_bytes(token, keys, MANIFEST))
 
 
+def signer(token: bytes) -> str:
+    """The id of the key that a *verified* token names."""
+    return _HEADERS.decode(b64decode(token.split(b".", 1)[0].decode("ascii"))).kid
+
+
 def sign_bytes(payload: bytes, key: PrivateKey, typ: str) -> bytes:
     """Any payload as a compact JWS of type `typ`."""
     headers = {"kid": key.kid, "typ": typ}

@@ -1,0 +1,177 @@
+"""The copy on a node's disk: verified parts, what is trusted, and the pointer that workers follow.
+
+    parts/<raw sha256>   raw bytes, whole and verified: written beside, synced, renamed
+    trusted.jws          the manifest that was trusted last; previous.jws the one before
+    highest.json         channel → key id → the highest version trusted by that key
+    serving.jws          what to serve now: removed at start, written when every part of it was
+                         verified since; workers look at its file status and open what it names
+
+One process writes (the node's), any number read. Whatever the disk refuses is DiskRefused, and
+what was there before is still there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from snapshots import signing
+from snapshots.errors import DiskRefused, Unreadable, Untrusted
+from snapshots.keys import PublicKeys
+from snapshots.manifest import Manifest, PartRef
+
+TRUSTED, PREVIOUS, SERVING, HIGHEST = "trusted.jws", "previous.jws", "serving.jws", "highest.json"
+UNFINISHED = ".unfinished"
+READ_BYTES = 2**20
+MAX_TOKEN_BYTES = 4 * 2**20  # far above what `Limits` lets in: a broken file is not read whole
+
+Highest = dict[str, dict[str, int]]
+
+
+class LocalCopy:
+    """A cache directory. keys: whose signatures count; replaced when key files are reloaded."""
+
+    def __init__(self, directory: Path, keys: PublicKeys) -> None:
+        self.directory, self.keys = directory, keys
+        self._parts = directory / "parts"
+        self._seen: tuple[int, int, int] | None = None
+        self._serving: Manifest | None = None
+
+    def prepare(self) -> None:
+        """A node starts: make the folders, take the pointer down, clear what was left half-done."""
+        with _disk("prepare the local copy", self.directory):
+            self._parts.mkdir(parents=True, exist_ok=True)
+            (self.directory / SERVING).unlink(missing_ok=True)
+            for folder in (self.directory, self._parts):
+                for file in folder.glob(f"*{UNFINISHED}"):
+                    file.unlink()
+
+    def path_of(self, part: PartRef) -> Path:
+        """Where the raw bytes of a part lie, if they do."""
+        return self._parts / part.raw_sha256
+
+    def verify(self, part: PartRef) -> bool:
+        """Whether the part is here with every byte right; a broken one is removed."""
+        path = self.path_of(part)
+        with _disk(f"read {part.name}", path):
+            if not path.exists():
+                return False
+            with path.open("rb") as file:
+                digest = hashlib.sha256()
+                while piece := file.read(READ_BYTES):
+                    digest.update(piece)
+            if digest.hexdigest() == part.raw_sha256:
+                return True
+            path.unlink()
+        return False
+
+    def write(self, part: PartRef, pieces: Iterable[bytes]) -> None:
+        """The raw bytes of a part, kept only if `pieces` comes to its end without an error."""
+        self._replace(self.path_of(part), pieces)
+
+    def trusted(self) -> Manifest | None:
+        """The manifest that was trusted last, or None. Raises what `signing.verify` raises."""
+        token = self._read(TRUSTED)
+        return signing.verify(token, self.keys) if token else None
+
+    def trusted_token(self) -> bytes:
+        """The signed bytes of that manifest, b"" if there are none."""
+        return self._read(TRUSTED)
+
+    def highest(self, channel: str) -> int:
+        """The highest version of the channel that was ever trusted, by a key that still counts;
+        0 for none."""
+        versions = self._highest().get(channel, {})
+        return max((versions[kid] for kid in versions.keys() & self.keys.keys()), default=0)
+
+    def trust(self, token: bytes) -> Manifest:
+        """Every check is done: this manifest is what a cold start opens, and no older one will be
+        taken."""
+        manifest = signing.verify(token, self.keys)
+        if (before := self._read(TRUSTED)) and before != token:
+            self._replace(self.directory / PREVIOUS, [before])
+        self._replace(self.directory / TRUSTED, [token])
+        kid, highest = signing.signer(token), self._highest()
+        versions = highest.setdefault(manifest.channel, {})
+        versions[kid] = max(versions.get(kid, 0), manifest.version)
+        self._replace(self.directory / HIGHEST, [msgspec.json.encode(highest)])
+        return manifest
+
+    def point(self, token: bytes) -> None:
+        """Every part of this manifest was verified since the start: workers, open it."""
+        self._replace(self.directory / SERVING, [token])
+
+    def serving(self) -> Manifest | None:
+        """What to serve now, or None until the node has verified something. As cheap as a look at
+        the file's status while nothing changes. Raises DiskRefused, Untrusted."""
+        try:
+            status = (self.directory / SERVING).stat()
+        except OSError:
+            self._seen = self._serving = None
+            return None
+        seen = (status.st_mtime_ns, status.st_ino, status.st_size)
+        if seen != self._seen:
+            token = self._read(SERVING)
+            self._serving = signing.verify(token, self.keys) if token else None
+            self._seen = seen
+        return self._serving
+
+    def prune(self) -> None:
+        """Removes the parts that neither the trusted manifest nor the one before names. A worker
+        that still maps one keeps its bytes until it lets go."""
+        kept: set[str] = set()
+        for name in (TRUSTED, PREVIOUS, SERVING):
+            with contextlib.suppress(Untrusted, Unreadable):  # of a retired key: not to be opened
+                if token := self._read(name):
+                    manifest = signing.verify(token, self.keys)
+                    kept |= {part.raw_sha256 for part in manifest.parts}
+        with _disk("prune parts", self._parts):
+            for file in self._parts.iterdir():
+                if file.name not in kept:
+                    file.unlink()
+
+    def _read(self, name: str) -> bytes:
+        path = self.directory / name
+        with _disk(f"read {name}", path):
+            if not path.exists():
+                return b""
+            with path.open("rb") as file:
+                return file.read(MAX_TOKEN_BYTES)
+
+    def _highest(self) -> Highest:
+        try:
+            return msgspec.json.decode(self._read(HIGHEST) or b"{}", type=Highest)
+        except msgspec.DecodeError:  # a broken mark counts as none: `trusted` still sets a floor
+            return {}
+
+    def _replace(self, path: Path, pieces: Iterable[bytes]) -> None:
+        """All or nothing, also when the power fails: written beside, synced, renamed, synced."""
+        unfinished = path.with_name(path.name + UNFINISHED)
+        with _disk(f"write {path.name}", path):
+            try:
+                with unfinished.open("wb") as file:
+                    file.writelines(pieces)
+                    file.flush()
+                    os.fsync(file.fileno())
+                unfinished.replace(path)
+            except BaseException:
+                unfinished.unlink(missing_ok=True)
+                raise
+            folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+
+@contextlib.contextmanager
+def _disk(what: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DiskRefused(f"expected to {what}, {error.strerror} - at {path}") from error

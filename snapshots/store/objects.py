@@ -1,0 +1,104 @@
+"""A folder, S3, GCS or Azure through obstore: one adapter, so that a folder behaves as a bucket.
+
+Nothing is touched before the first call, so that an edge can start before its store is there. Only
+a publisher makes a folder: to a reader a mistyped address is an error, not an empty store. Folder and S3 are tested; GCS and Azure are built, not tested here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import obstore
+from obstore.exceptions import AlreadyExistsError, BaseError, NotModifiedError
+from obstore.store import LocalStore, from_url
+
+from snapshots.errors import AlreadyThere, NotThere, StoreUnavailable, TooLarge
+from snapshots.store.protocol import Fetched
+
+CHUNK_BYTES = 2**20
+
+
+class ObjectStore:
+    """A store behind obstore. address: a folder, or a URL of s3, gs, az and the like. make: whether
+    a folder that is missing is made, at the first call."""
+
+    def __init__(self, address: str | Path, *, make: bool = False) -> None:
+        self._folder = address if isinstance(address, Path) else None
+        self.where = str(address).split("?", 1)[0]
+        self._address, self._make = str(address), make
+        self._opened: Any = None
+
+    def read(self, path: str, max_bytes: int) -> bytes:
+        """As the protocol says."""
+        fetched = self._fetch(path, "", max_bytes)
+        return fetched.data if fetched else b""
+
+    def read_if_changed(self, path: str, etag: str, max_bytes: int) -> Fetched | None:
+        """As the protocol says."""
+        return self._fetch(path, etag, max_bytes)
+
+    def create(self, path: str, data: bytes) -> None:
+        """As the protocol says: a conditional write, never a look first."""
+        self._put(path, data, "create")
+
+    def replace(self, path: str, data: bytes) -> None:
+        """As the protocol says."""
+        self._put(path, data, "overwrite")
+
+    def list(self, prefix: str) -> list[str]:
+        """As the protocol says."""
+        with self._answering(prefix):
+            pages = obstore.list(self._open(), prefix=prefix)
+            return sorted(row["path"] for page in pages for row in page)
+
+    def delete(self, path: str) -> None:
+        """As the protocol says."""
+        with contextlib.suppress(NotThere), self._answering(path):
+            obstore.delete(self._open(), path)
+
+    def _fetch(self, path: str, etag: str, max_bytes: int) -> Fetched | None:
+        data = bytearray()
+        with self._answering(path):
+            try:
+                found = obstore.get(
+                    self._open(), path, options={"if_none_match": etag} if etag else None
+                )
+            except NotModifiedError:
+                return None
+            for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
+                data += memoryview(chunk)
+                if len(data) > max_bytes:
+                    raise TooLarge(f"expected at most {max_bytes} bytes, got more - at {path}")
+            return Fetched(bytes(data), found.meta["e_tag"] or "")
+
+    def _put(self, path: str, data: bytes, mode: Literal["create", "overwrite"]) -> None:
+        with self._answering(path):
+            obstore.put(self._open(), path, data, mode=mode, use_multipart=False)
+
+    def _open(self) -> Any:
+        if self._opened is None:
+            if self._folder is None:
+                self._opened = from_url(self._address)
+            elif self._make or self._folder.is_dir():
+                self._opened = LocalStore(self._folder, mkdir=self._make)
+            else:
+                raise StoreUnavailable(
+                    f"expected a store, found no folder - at {self._folder}: "
+                    "publish into it with `edgewise build ... --store`, or mend the address"
+                )
+        return self._opened
+
+    @contextlib.contextmanager
+    def _answering(self, path: str) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise NotThere(path, self.where) from None
+        except AlreadyExistsError:
+            raise AlreadyThere(path, self.where) from None
+        except (BaseError, OSError, ValueError) as error:
+            what = str(error).split("\n", 1)[0]
+            raise StoreUnavailable(f"expected an answer, {what} - at {self.where}") from error

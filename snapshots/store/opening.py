@@ -1,0 +1,43 @@
+"""A URL in, a store out; nothing is contacted yet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+from snapshots.errors import StoreUnavailable
+from snapshots.store.objects import ObjectStore
+from snapshots.store.origin import HttpStore
+from snapshots.store.protocol import ReadableStore, Store
+
+BUCKETS = {"s3", "s3a", "gs", "az", "adl", "abfs", "abfss", "azure"}
+
+
+def open_store(url: str) -> ReadableStore:
+    """The store at an address: a folder's path, `file://`, `http(s)://` (read-only), or a bucket.
+
+    Raises StoreUnavailable for an address of no kind that is known.
+    """
+    if urlsplit(url).scheme in ("http", "https"):
+        return HttpStore(url)
+    return _objects(url, make=False)
+
+
+def open_writable(url: str) -> Store:
+    """The store at an address that can be published to; a folder is made if it is missing."""
+    if urlsplit(url).scheme in ("http", "https"):
+        raise StoreUnavailable(f"expected a store to write to, got a read-only origin - at {url}")
+    return _objects(url, make=True)
+
+
+def _objects(url: str, *, make: bool) -> ObjectStore:
+    parts = urlsplit(url)
+    if "://" not in url:
+        return ObjectStore(Path(url).absolute(), make=make)
+    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
+        return ObjectStore(Path(url2pathname(parts.path)), make=make)
+    if parts.scheme in BUCKETS:
+        return ObjectStore(url)
+    known = "a folder, file://, s3://, gs://, az:// or http(s)://"
+    raise StoreUnavailable(f"expected {known}, got {parts.scheme}:// - at {url}")

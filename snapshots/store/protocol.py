@@ -1,0 +1,55 @@
+"""What a store must do; `tests/contracts` says it as tests. Synchronous: callers bring a thread.
+
+Paths are relative, with `/` between their parts. Every method raises StoreUnavailable when the
+store does not answer as a store, and NotThere for a path that holds nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+
+class Fetched(msgspec.Struct, frozen=True):
+    """Bytes and the tag of this state of them; etag is "" where the store has none."""
+
+    data: bytes
+    etag: str = ""
+
+
+class ReadableStore(Protocol):
+    """What an edge needs."""
+
+    @property
+    def where(self) -> str:
+        """The store's address for people, without credentials."""
+        ...
+
+    def read(self, path: str, max_bytes: int) -> bytes:
+        """All bytes at a path; raises TooLarge as soon as there are more than max_bytes."""
+        ...
+
+    def read_if_changed(self, path: str, etag: str, max_bytes: int) -> Fetched | None:
+        """The bytes unless they are still those that `etag` names ("" names none), else None."""
+        ...
+
+
+class Store(ReadableStore, Protocol):
+    """What a publisher needs besides."""
+
+    def create(self, path: str, data: bytes) -> None:
+        """Writes, if nothing is there; else raises AlreadyThere. Of many at once, one wins."""
+        ...
+
+    def replace(self, path: str, data: bytes) -> None:
+        """Writes, whatever is there; readers see the old bytes or the new ones, never a mixture."""
+        ...
+
+    def list(self, prefix: str) -> list[str]:
+        """The paths under a folder (a prefix that ends in `/`), sorted; none if it is missing."""
+        ...
+
+    def delete(self, path: str) -> None:
+        """Removes what is there; nothing there is no error."""
+        ...

@@ -1,0 +1,229 @@
+"""The syncer: poll, trust, fetch, verify, open, point. One catch; the last good stays.
+
+It lives in the node's process. Everything it believes comes from `signing`, `trust` and `bundle`;
+it only carries bytes, in an order that loses nothing: parts, then the open, then the mark on disk,
+then the pointer that workers follow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+
+import msgspec
+
+from snapshots import signing
+from snapshots.bundle import unpacked
+from snapshots.contents import passed_over, wanted
+from snapshots.errors import SnapshotError, StoreUnavailable, Untrusted
+from snapshots.local import LocalCopy
+from snapshots.manifest import Manifest, channel_path, part_path
+from snapshots.snapshot import PathOf, open_snapshot
+from snapshots.store.protocol import ReadableStore
+from snapshots.trust import Limits, accept
+
+INTERVAL_S = 5.0
+LONGEST_BACK_OFF_S = 60.0  # an origin that comes back is noticed within a minute
+DOUBLINGS = 10
+
+Opens = Callable[[Manifest, PathOf], object]
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """What was refused and why. reason: the slug of an error class. version: what was offered, 0
+    if it could not be read."""
+
+    reason: str
+    what: str
+    at_s: float
+    version: int = 0
+
+
+class SyncStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """All that an operator asks of a node's snapshots. Times in seconds since the epoch, 0 never.
+
+    version, created_s, not_after_s: what is served, 0 for nothing. from_disk: it was opened from
+    the local copy, and no store has confirmed it since the start. refused: the last attempt's
+    error, None after a good one. failures: attempts since the last good one.
+    """
+
+    channel: str
+    source: str
+    version: int = 0
+    created_s: int = 0
+    not_after_s: int = 0
+    stale: bool = False
+    from_disk: bool = False
+    highest_version: int = 0
+    last_attempt_s: float = 0.0
+    last_success_s: float = 0.0
+    failures: int = 0
+    refused: Refusal | None = None
+    passed_over: tuple[str, ...] = ()
+    next_poll_s: float = 0.0
+    next_poll_at_s: float = 0.0
+
+
+class Syncer:
+    """Keeps a local copy at the newest version of a channel that can be trusted.
+
+    opens: tries what was fetched before it is trusted; whatever does not open is refused.
+    """
+
+    def __init__(
+        self,
+        store: ReadableStore,
+        local: LocalCopy,
+        *,
+        channel: str,
+        clock: Callable[[], float],
+        node: str = "",
+        interval_s: float = INTERVAL_S,
+        limits: Limits | None = None,
+        opens: Opens = open_snapshot,
+    ) -> None:
+        self.store, self.local, self.channel = store, local, channel
+        self._clock, self._node, self._interval_s = clock, node, interval_s
+        self._limits, self._opens = limits or Limits(), opens
+        self._active: Manifest | None = None
+        self._etag = ""
+        self._offered = 0
+        self._verified: set[str] = set()
+        self._status = SyncStatus(channel=channel, source=store.where)
+
+    @property
+    def status(self) -> SyncStatus:
+        """The state of things now; `stale` is judged by the clock at this moment."""
+        stale = self._active is not None and self._active.is_stale(self._clock())
+        return msgspec.structs.replace(self._status, stale=stale)
+
+    def start(self) -> SyncStatus:
+        """What a node does first, without the store: take the pointer down, and put it up again if
+        the copy that was trusted before is here, whole, and opens — even past its date."""
+        now_s = self._clock()
+        try:
+            self.local.prepare()
+            self._reopen()
+        except SnapshotError as error:
+            self._status = self._failed(error, now_s, failures=0)
+        return self.status
+
+    def once(self) -> SyncStatus:
+        """One attempt. Never raises what this package raises: the status tells."""
+        now_s, self._offered = self._clock(), 0
+        try:
+            self._attempt(now_s)
+        except SnapshotError as error:
+            self._status = self._failed(error, now_s, self._status.failures + 1)
+        else:
+            self._status = self._succeeded(now_s)
+        return self.status
+
+    def _reopen(self) -> None:
+        manifest = self.local.trusted()
+        if manifest is None or manifest.channel != self.channel:
+            return
+        if not all(self.local.verify(part) for part in wanted(manifest)):
+            return  # `once` fetches what is missing
+        self._opens(manifest, self.local.path_of)
+        self._verified.update(part.raw_sha256 for part in wanted(manifest))
+        self.local.point(self.local.trusted_token())
+        self._serve(manifest, from_disk=True)
+
+    def _attempt(self, now_s: float) -> None:
+        path = channel_path(self.channel)
+        fetched = self.store.read_if_changed(path, self._etag, self._limits.manifest_bytes)
+        if fetched is None:
+            return
+        offered = signing.verify(fetched.data, self.local.keys)
+        self._offered = offered.version
+        newer = accept(
+            offered,
+            self._active,
+            channel=self.channel,
+            now_s=now_s,
+            limits=self._limits,
+            highest=self._floor(),
+        )
+        if newer is not None:
+            self._fetch(newer)
+            self._opens(newer, self.local.path_of)
+            self.local.trust(fetched.data)
+            self.local.point(fetched.data)
+            self._serve(newer, from_disk=False)
+            self.local.prune()
+        self._etag = fetched.etag
+
+    def _floor(self) -> int:
+        """The lowest version to take: the mark, and what is trusted on disk though its parts are
+        gone."""
+        try:
+            trusted = self.local.trusted()
+        except Untrusted:  # broken, or of a key that no longer counts
+            trusted = None
+        same = trusted is not None and trusted.channel == self.channel
+        return max(self.local.highest(self.channel), trusted.version if trusted and same else 0)
+
+    def _fetch(self, manifest: Manifest) -> None:
+        for part in wanted(manifest):
+            if part.raw_sha256 in self._verified and self.local.path_of(part).exists():
+                continue
+            if not self.local.verify(part):
+                stored = self.store.read(part_path(part), part.bytes)
+                self.local.write(part, unpacked(part, stored))
+            self._verified.add(part.raw_sha256)
+
+    def _serve(self, manifest: Manifest, *, from_disk: bool) -> None:
+        self._active = manifest
+        self._status = msgspec.structs.replace(
+            self._status,
+            version=manifest.version,
+            created_s=manifest.created_s,
+            not_after_s=manifest.not_after_s,
+            from_disk=from_disk,
+            highest_version=max(self.local.highest(self.channel), manifest.version),
+            passed_over=passed_over(manifest),
+        )
+
+    def _succeeded(self, now_s: float) -> SyncStatus:
+        return self._polled(now_s, 0, None, refused=None, from_disk=False, last_success_s=now_s)
+
+    def _failed(self, error: SnapshotError, now_s: float, failures: int) -> SyncStatus:
+        wait_s = error.retry_after_s if isinstance(error, StoreUnavailable) else None
+        refused = Refusal(error.reason, str(error), now_s, self._offered)
+        return self._polled(now_s, failures, wait_s, refused=refused)
+
+    def _polled(
+        self, now_s: float, failures: int, retry_after_s: float | None, **changes: object
+    ) -> SyncStatus:
+        wait_s = next_poll_s(self._node, self._interval_s, failures, retry_after_s)
+        return msgspec.structs.replace(
+            self._status,
+            failures=failures,
+            last_attempt_s=now_s,
+            next_poll_s=wait_s,
+            next_poll_at_s=now_s + wait_s,
+            **changes,
+        )
+
+
+def next_poll_s(
+    node: str, interval_s: float, failures: int = 0, retry_after_s: float | None = None
+) -> float:
+    """How long to wait before the next attempt; pure, and different for each node.
+
+    A healthy node waits 3/4 to 4/4 of the interval, always the same share, so that a fleet started
+    in one moment drifts apart. Each failure doubles it, up to LONGEST_BACK_OFF_S, with another
+    share each time. What the origin asked for is never undercut, and overrun by up to a fifth.
+    """
+    share = _share(f"{node}/{failures}")
+    longest_s = max(interval_s, LONGEST_BACK_OFF_S)
+    doubled_s = math.ldexp(interval_s, min(failures, DOUBLINGS))
+    wait_s = min(doubled_s, longest_s) * (0.75 + 0.25 * share)
+    return max(wait_s, (retry_after_s or 0.0) * (1.0 + 0.2 * share))
+
+
+def _share(seed: str) -> float:
+    """A number from 0 to below 1, the same for the same seed everywhere."""
+    return int.from_bytes(hashlib.blake2b(seed.encode(), digest_size=6).digest(), "big") / 2**48
