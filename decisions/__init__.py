@@ -29,6 +29,8 @@ Read in this order; a module imports only from the ones above it:
     ops           the ops of a template: a look-up in, text out
     templates     Mustache: text in, op list out, text at the end
     markup        where in HTML a token may stand
+    jsonform      where in JSON a token may stand
+    placing       which escape each token of a template gets, or why it may not stand there
     tables        the records of a program: rules, slots, fragments, tags
     engine        one slot's rules and facts in, a decision out
     program       the compiled playbook: bytes in, decisions out

@@ -14,7 +14,8 @@ from json.encoder import encode_basestring
 from typing import Any
 from urllib.parse import quote
 
-HTML, RAW, URL, JSON_TEXT, JSON_VALUE = "html", "raw", "url", "json", "value"
+HTML, RAW, URL, URL_START = "html", "raw", "url", "url start"
+JSON_TEXT, JSON_VALUE = "json", "value"
 
 _SPECIAL = re.compile("[&<>\"'`]")
 _ENTITIES = {
@@ -68,6 +69,11 @@ def url_part(value: Any) -> str:
     return quote(shown(value), safe="", errors="replace")
 
 
+def url_start(value: Any) -> str:
+    """For the first part of a path; "." when it is empty, for `//x` is a host and `/./x` is not."""
+    return url_part(value) or "."
+
+
 def json_text(value: Any) -> str:
     """For the inside of a JSON string."""
     return encode_basestring(shown(value))[1:-1]
@@ -98,6 +104,7 @@ ESCAPES: dict[str, Callable[[Any], str]] = {
     HTML: html_text,
     RAW: shown,
     URL: url_part,
+    URL_START: url_start,
     JSON_TEXT: json_text,
     JSON_VALUE: json_value,
 }
