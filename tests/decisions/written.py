@@ -125,8 +125,13 @@ def playbook(
     segments: dict[str, str] | None = None,
     **settings: Any,
 ) -> WrittenPlaybook:
-    """The small playbook with some of it changed; fragments are added to, the rest is replaced."""
-    texts = FRAGMENTS | (fragments or {})
+    """The small playbook with some of it changed; fragments are added to, the rest is replaced.
+
+    Of its own fragments it takes what the rules show and what is a default.
+    """
+    wanted = repr((rules if rules is not None else RULES, SETTINGS["slots"]))
+    texts = {name: text for name, text in FRAGMENTS.items() if repr(name) in wanted}
+    texts |= fragments or {}
     return WrittenPlaybook(
         settings=msgspec.convert(SETTINGS | settings, Settings),
         segments={

@@ -1,0 +1,351 @@
+"""Deciding: first match wins, what holds a rule back, and the scan that agrees with the index."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from decisions.consent import AUTHENTICATED, FUNCTIONAL, PERSONALIZATION, SENSITIVE
+from decisions.engine import Control, Decision
+from decisions.errors import EvaluationError
+from decisions.experiments import Units
+from decisions.program import Program, decode
+from decisions.reasons import Reason, Step
+from decisions.tables import Slot
+from tests.decisions.written import OFFER, program, rule
+
+GRANTS = ("functional", "personalization")
+NOW = 1_795_000_000.0
+CART = {"cart": {"items": 2, "value": 30.0, "updated_at": NOW - 1_200}}
+RESCUED = CART | {"scores": {"propensity": 0.6}}
+
+
+def decide(compiled: Program, facts: Mapping[str, Any], **more: Any) -> Decision:
+    return compiled.decide("hero", facts, **{"grants": GRANTS, "now": NOW} | more)
+
+
+def test_the_first_match_wins_by_band_then_by_place() -> None:
+    compiled = program()
+    everything = RESCUED | {"interest": {"shoes": 62.0}}
+    assert decide(compiled, everything).rule == "cart-rescue"
+    assert decide(compiled, {"interest": {"shoes": 62.0}}).fragment == "hero/shoes"
+    both = {"interest": {"shoes": 62.0}, "segments": {"loyal"}, "counts": {"article_read": 3}}
+    assert decide(compiled, both).rule == "shoes"
+
+
+def test_a_match_carries_what_the_rule_gives_its_fragment() -> None:
+    decision = decide(program(), RESCUED)
+    assert decision == Decision(
+        "hero",
+        "hero/cart",
+        Reason.MATCH,
+        (Step("cart-rescue", Reason.MATCH),),
+        rule="cart-rescue",
+        with_={"cta": "Take it home"},
+    )
+
+
+def test_without_a_match_the_slot_shows_its_default() -> None:
+    decision = decide(program(), {})
+    assert (decision.fragment, decision.reason) == ("hero/welcome", Reason.DEFAULT)
+    assert decision.steps == (Step("", Reason.DEFAULT),)
+
+
+def test_an_unknown_slot_shows_nothing() -> None:
+    decision = program().decide("hreo", {})
+    assert (decision.fragment, decision.reason) == ("", Reason.UNKNOWN_SLOT)
+
+
+def test_a_paused_rule_leaves_the_slot_to_the_next() -> None:
+    control = Control(frozenset({"cart-rescue"}))
+    decision = decide(program(), RESCUED, control=control)
+    assert decision.steps[0] == Step("cart-rescue", Reason.PAUSED)
+    assert decision.fragment != "hero/cart" or decision.rule == "cart-offer"
+
+
+@pytest.mark.parametrize(
+    ("moment", "fragment"),
+    [
+        ("2027-02-28T22:59:59", "promo/none"),
+        ("2027-02-28T23:00:00", "promo/spring"),
+        ("2027-03-31T21:59:59", "promo/spring"),
+        ("2027-03-31T22:00:00", "promo/none"),
+    ],
+)
+def test_a_schedule_of_dates_counts_in_the_zone_of_the_playbook(moment: str, fragment: str) -> None:
+    now = datetime.datetime.fromisoformat(moment + "+00:00").timestamp()
+    decision = program().decide("promo", {"geo": {"country": "FR"}}, now=now)
+    assert decision.fragment == fragment
+    held = Step("spring", Reason.OUT_OF_SCHEDULE)
+    assert (held in decision.steps) is (fragment == "promo/none")
+
+
+def test_a_cap_counts_what_was_seen_within_its_window() -> None:
+    compiled = program()
+    three = [("cart-rescue", NOW - hours * 3_600) for hours in (1, 2, 23)]
+    assert decide(compiled, RESCUED, seen=three).steps[0] == Step("cart-rescue", Reason.CAPPED)
+    assert decide(compiled, RESCUED, seen=iter(three)).rule != "cart-rescue"
+    old = [*three[:2], ("cart-rescue", NOW - 25 * 3_600), ("shoes", NOW)]
+    assert decide(compiled, RESCUED, seen=old).rule == "cart-rescue"
+
+
+def test_a_cap_reads_nothing_without_the_functional_purpose() -> None:
+    compiled = program(rules=[rule("a", 'geo.country == "FR"', cap={"times": 1, "per": "1h"})])
+    facts, seen = {"geo": {"country": "FR"}}, [("a", NOW)]
+    assert compiled.decide("hero", facts, now=NOW, seen=seen).rule == "a"
+    assert compiled.decide("hero", facts, now=NOW, seen=seen, grants={"functional"}).rule == ""
+
+
+def test_a_stale_snapshot_skips_the_rules_that_say_so() -> None:
+    compiled = program(rules=[rule("a", "true", when_stale="skip", show="hero/shoes")])
+    assert decide(compiled, {}).rule == "a"
+    stale = decide(compiled, {}, stale=True)
+    assert stale.steps == (Step("a", Reason.STALE), Step("", Reason.DEFAULT))
+
+
+def test_an_experiment_shows_the_variant_of_the_unit_every_time() -> None:
+    compiled = program()
+    found = {}
+    for number in range(200):
+        decision = decide(compiled, CART, unit=f"visitor-{number}")
+        assert decide(compiled, CART, unit=f"visitor-{number}") == decision
+        found.setdefault(decision.variant, decision)
+    assert found.keys() == {"", "plain", "code"}
+    assert found["code"].reason == Reason.SPLIT
+    assert found["code"].experiment == found["code"].rule == "cart-offer"
+    assert found["code"].with_ == {"cta": "Save 10 %"}
+    assert found["code"].steps == (Step("cart-offer", Reason.SPLIT, "code"),)
+    assert found["code"].probability == pytest.approx(0.25)
+    assert found[""].steps == (Step("cart-offer", Reason.HOLDOUT), Step("", Reason.DEFAULT))
+    assert found[""].probability == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("kind", ["visitor", "customer", "session"])
+def test_an_experiment_is_entered_only_with_a_granted_id_of_its_unit(kind: str) -> None:
+    offer = OFFER | {"unit": kind, "traffic": 100}
+    compiled = program(rules=[rule("offer", "true", experiment=offer)])
+    signed_in = {*GRANTS, "authenticated"}
+    units = Units(**{kind: "someone"})
+    assert decide(compiled, {}, unit=units, grants=signed_in).reason == Reason.SPLIT
+    assert decide(compiled, {}, unit="someone", grants=signed_in).reason == Reason.SPLIT
+    absent = Step("offer", Reason.ABSENT, f"there is no {kind} id to split by")
+    assert decide(compiled, {}, grants=signed_in).steps[0] == absent
+    assert decide(compiled, {}, unit=Units(), grants=signed_in).steps[0] == absent
+    assert decide(compiled, {}, unit=units, grants={"authenticated"}).steps[0] == absent
+    entered = decide(compiled, {}, unit=units).reason == Reason.SPLIT
+    assert entered is (kind != "customer")
+
+
+def test_explained_steps_name_what_was_absent_and_why() -> None:
+    compiled = program(
+        rules=[
+            rule("country", 'geo.country == "FR"'),
+            rule("shoes", 'interest["shoes"] >= 40'),
+            rule("medicine", 'interest["pharmacy"] >= 40'),
+            rule("patient", '"patient" in segments'),
+            rule("name", 'traits.first_name == "Ada"'),
+            rule("broken", "1 / cart.items == 1"),
+        ]
+    )
+    by_rule = {
+        grants: {
+            step.rule: (step.reason, step.detail)
+            for step in compiled.decide("hero", {}, grants=grants, explain=True).steps
+        }
+        for grants in (0, FUNCTIONAL | PERSONALIZATION)
+    }
+    nothing, ordinary = by_rule.values()
+    assert nothing["country"] == (Reason.ABSENT, "geo.country is unknown")
+    assert nothing["shoes"] == (Reason.ABSENT, "interest is not granted (personalization)")
+    assert ordinary["shoes"] == (Reason.ABSENT, 'interest["shoes"] is unknown')
+    withheld = "is not granted (sensitive)"
+    assert ordinary["medicine"] == (Reason.ABSENT, f'interest["pharmacy"] {withheld}')
+    assert ordinary["patient"] == (Reason.ABSENT, f'segments["patient"] {withheld}')
+    assert ordinary["name"] == (
+        Reason.ABSENT,
+        "traits.first_name is not granted (authenticated)",
+    )
+    assert ordinary["broken"][0] == Reason.ERROR
+    assert nothing["broken"] == (Reason.ABSENT, "cart.items is not granted (functional)")
+
+
+def test_a_rule_that_breaks_leaves_the_slot_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = program(rules=[rule("odd", "cart.items % 2 == 1"), rule("next", "cart.items > 0")])
+
+    def broken(facts: Mapping[str, Any]) -> bool:
+        raise RecursionError("too deep")
+
+    monkeypatch.setattr(Slot, "condition", lambda slot, place: broken)
+    decision = decide(compiled, {"cart": {"items": 3}})
+    assert decision.steps == (
+        Step("odd", Reason.ERROR, "RecursionError"),
+        Step("next", Reason.MATCH),
+    )
+
+
+def test_an_error_value_of_a_candidate_is_no_match_and_no_step() -> None:
+    compiled = program(rules=[rule("share", "10 / cart.items == 5"), rule("next", "true")])
+    assert decide(compiled, {"cart": {"items": 0}}).steps == (Step("next", Reason.MATCH),)
+    explained = decide(compiled, {"cart": {"items": 0}}, explain=True)
+    assert explained.steps[0].reason == Reason.ERROR
+    with pytest.raises(EvaluationError):
+        compiled.slots["hero"].condition(0)(compiled.facts({}, FUNCTIONAL))
+
+
+# The fast path and the plain scan agree, and nothing depends on what is not granted.
+
+WHENS = [
+    'geo.country == "FR"',
+    'geo.country != "FR"',
+    'geo.country in ["FR", "DE"] && device.kind == "mobile"',
+    '!("loyal" in segments)',
+    '"loyal" in segments || "patient" in segments',
+    '!("patient" in segments) && interest["shoes"] < 50',
+    'interest["pharmacy"] > 10 || cart.items > 1',
+    'interest["shoes"] >= 40 && interest["shoes"] <= 60',
+    '!(interest["shoes"] >= 40)',
+    "cart.items * 2 > cart.items + 1",
+    "cart.value / double(cart.items) > 3.0",
+    '"cart_abandoner" in tags',
+    '"engaged_reader" in tags && !("category_browser" in tags)',
+    "counts.article_read < 2",
+    "time.hour >= 8 && time.hour < 18",
+    'visitor.new || traits.first_name.startsWith("A")',
+    "has(geo.city) && !visitor.new",
+    'session.views.exists(c, session.views[c] > 1) && geo.country == "FR"',
+]
+COUNTRIES = st.sampled_from(["FR", "DE", "fr", "", "日本"])
+NUMBERS = st.sampled_from([0.0, 10.0, 39.99, 40.0, 60.0, float("nan"), float("inf"), -1.0])
+FACTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "geo": st.fixed_dictionaries({}, optional={"country": COUNTRIES, "city": st.just("Lyon")}),
+        "device": st.fixed_dictionaries({"kind": st.sampled_from(["mobile", "desktop"])}),
+        "segments": st.sets(st.sampled_from(["loyal", "patient", "unheard-of"])),
+        "interest": st.dictionaries(st.sampled_from(["shoes", "pharmacy"]), NUMBERS),
+        "cart": st.fixed_dictionaries(
+            {},
+            optional={
+                "items": st.sampled_from([0, 1, 2, True, 1.0]),
+                "value": st.sampled_from([0.0, 12.5]),
+                "updated_at": st.sampled_from([NOW, NOW - 3_600]),
+            },
+        ),
+        "counts": st.dictionaries(st.just("article_read"), st.integers(0, 4)),
+        "visitor": st.fixed_dictionaries({"new": st.sampled_from([True, False, 1])}),
+        "traits": st.fixed_dictionaries({"first_name": st.sampled_from(["Ada", "Bo"])}),
+        "session": st.fixed_dictionaries(
+            {"views": st.dictionaries(st.sampled_from(["shoes", "pharmacy"]), st.integers(0, 9))}
+        ),
+    },
+)
+MASKS = st.sampled_from(
+    [
+        0,
+        FUNCTIONAL,
+        PERSONALIZATION,
+        FUNCTIONAL | PERSONALIZATION,
+        FUNCTIONAL | PERSONALIZATION | SENSITIVE,
+        FUNCTIONAL | PERSONALIZATION | SENSITIVE | AUTHENTICATED,
+        63,
+    ]
+)
+SEEN = st.lists(st.tuples(st.sampled_from(["r0", "r3", "r6"]), st.just(NOW - 60)), max_size=3)
+COMPILED: dict[tuple[int, ...], Program] = {}
+
+
+def of_whens(places: tuple[int, ...]) -> Program:
+    """The rules of these places; every third has a cap, every fourth an experiment."""
+    if places not in COMPILED:
+        rules = []
+        for number, place in enumerate(places):
+            more: dict[str, Any] = {"cap": {"times": 1, "per": "1h"}} if place % 3 == 0 else {}
+            more |= {"experiment": OFFER} if place % 4 == 0 else {}
+            rules.append(rule(f"r{number}", WHENS[place], **more))
+        COMPILED[places] = program(rules=rules)
+    return COMPILED[places]
+
+
+ORDERS = st.sampled_from(
+    [
+        tuple((start + step * n) % len(WHENS) for n in range(9))
+        for start in range(6)
+        for step in (1, 5)
+    ]
+)
+
+
+@settings(max_examples=400)
+@given(ORDERS, FACTS, MASKS, SEEN, st.sampled_from([None, "v1", "v2", "v3", "v4"]))
+def test_the_index_and_the_plain_scan_decide_alike(
+    places: tuple[int, ...],
+    facts: dict[str, Any],
+    grants: int,
+    seen: list[tuple[str, float]],
+    unit: str | None,
+) -> None:
+    compiled = of_whens(places)
+    more: dict[str, Any] = {"grants": grants, "now": NOW, "seen": seen, "unit": unit}
+    fast = compiled.decide("hero", facts, **more)
+    scan = compiled.decide("hero", facts, explain=True, **more)
+    held = tuple(s for s in scan.steps if s in fast.steps or s.reason not in ("ABSENT", "ERROR"))
+    assert held == fast.steps
+    for name in ("fragment", "variant", "reason", "rule", "experiment", "probability", "with_"):
+        assert getattr(fast, name) == getattr(scan, name)
+
+
+FORBIDDEN = {
+    0: ["segments", "interest", "cart", "counts", "visitor", "traits", "session"],
+    FUNCTIONAL: ["segments", "interest", "counts", "visitor", "traits", "session"],
+    PERSONALIZATION: ["cart", "traits"],
+    FUNCTIONAL | PERSONALIZATION: ["traits"],
+}
+
+
+@settings(max_examples=300)
+@given(ORDERS, FACTS, FACTS, st.sampled_from(list(FORBIDDEN)), SEEN, st.booleans())
+def test_no_change_of_what_is_not_granted_changes_decision_or_steps(
+    places: tuple[int, ...],
+    facts: dict[str, Any],
+    others: dict[str, Any],
+    grants: int,
+    seen: list[tuple[str, float]],
+    explain: bool,
+) -> None:
+    compiled = of_whens(places)
+    changed = {name: value for name, value in facts.items() if name not in FORBIDDEN[grants]}
+    changed |= {name: value for name, value in others.items() if name in FORBIDDEN[grants]}
+    for mapping, key in (("interest", "pharmacy"), ("session", "views")):
+        if mapping in changed and mapping in facts and mapping not in FORBIDDEN[grants]:
+            inner = dict(facts[mapping])
+            if mapping == "interest":
+                inner[key] = 77.0
+            else:
+                inner[key] = {**inner[key], "pharmacy": 9}
+            changed[mapping] = inner
+    if "segments" in changed and "segments" not in FORBIDDEN[grants]:
+        changed["segments"] = set(facts["segments"]) ^ {"patient"}
+    more: dict[str, Any] = {"grants": grants, "now": NOW, "explain": explain}
+    unit = "v1" if grants else None
+    first = compiled.decide("hero", facts, unit=unit, seen=seen if grants & 1 else (), **more)
+    second = compiled.decide("hero", changed, unit=unit or "v9", seen=seen, **more)
+    assert first == second
+
+
+@settings(max_examples=100)
+@given(ORDERS, FACTS, MASKS)
+def test_a_program_that_went_through_its_bytes_decides_the_same(
+    places: tuple[int, ...], facts: dict[str, Any], grants: int
+) -> None:
+    compiled = of_whens(places)
+    key = (-1, *places)
+    if key not in COMPILED:
+        COMPILED[key] = decode(compiled.encode())
+    for explain in (False, True):
+        more: dict[str, Any] = {"grants": grants, "now": NOW, "unit": "v1", "explain": explain}
+        assert COMPILED[key].decide("hero", facts, **more) == compiled.decide("hero", facts, **more)
