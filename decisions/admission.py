@@ -122,7 +122,7 @@ def admission(schema: Schema, attribute: Attribute, grants: int) -> Take:
         return _taking_maps(attribute.name, _VALUES[attribute.type], known, withheld)
     take = _SCALARS[attribute.type]
     if attribute.type == types.STRING and words and not allows(grants, SENSITIVE):
-        return lambda value: ABSENT if value in words else _string(value)
+        return lambda value: ABSENT if type(value) is str and value in words else _string(value)
     return take
 
 

@@ -23,7 +23,6 @@ from decisions.rules.syntax import (
     ListOf,
     Literal,
     Macro,
-    Select,
     Ternary,
     Unary,
     children,
@@ -52,8 +51,6 @@ def leaf(expr: Expr, schema: Schema) -> Predicate | None:
             return Prefix(name, prefix)
         case Call("has", None, (Attr(name),)):
             return Present(name)
-        case Select(Attr(name, kind), field, True) if kind in MAPS:
-            return Member(name, field)
     return None
 
 
@@ -88,8 +85,6 @@ def _place(expr: Expr) -> tuple[str, str | None, str] | None:
         case Attr(name, kind):
             return name, None, kind
         case Index(Attr(name, kind), Literal(str(key))) if kind in MAPS:
-            return name, key, kind
-        case Select(Attr(name, kind), key, False) if kind in MAPS:
             return name, key, kind
     return None
 
@@ -239,7 +234,6 @@ def _strict(expr: Expr) -> Iterator[tuple[str, str | None, str]]:
     elif not (
         isinstance(expr, _ABSORBING)
         or (isinstance(expr, Binary) and expr.op in {"&&", "||"})
-        or (isinstance(expr, Select) and expr.test)
         or (isinstance(expr, Call) and expr.function == "has")
     ):
         for child in children(expr):
