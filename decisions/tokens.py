@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from decisions.drafts import check_fragment
 from decisions.errors import TemplateError
 from decisions.findings import Findings, suggestion
+from decisions.placing import place
 from decisions.playbook import WrittenPlaybook
 from decisions.schema import MAP_DOUBLE, MAP_INT, Schema
 from decisions.tables import Fragment, encoded
@@ -24,6 +25,7 @@ def compile_fragments(findings: Findings, schema: Schema) -> dict[str, Fragment]
     for name, slot in written.settings.slots.items():
         check_fragment(findings, slot.default, name, "settings", "slots", name, "default")
     compiled = {}
+    html = {name for name, attribute in schema.attributes.items() if attribute.html}
     for name, fragment in written.fragments.items():
         partials = {n: t for n, t in texts.items() if written.fragments[n].kind == fragment.kind}
         try:
@@ -31,6 +33,9 @@ def compile_fragments(findings: Findings, schema: Schema) -> dict[str, Fragment]
         except TemplateError as error:
             findings.add_in_text(error, "fragments", name)
             continue
+        template, misplaced = place(template, fragment.text, html)
+        for wrong in misplaced:
+            findings.add_in_text(wrong, "fragments", name)
         needs = 0
         for token in template.tokens:
             bits = token_needs(token, schema, given.get(name, frozenset()))
