@@ -46,4 +46,17 @@ Read in this order; a module imports only from the ones above it:
 
 from __future__ import annotations
 
-__all__: list[str] = []
+from decisions.compiling import compile_playbook
+from decisions.engine import Decision
+from decisions.errors import EvaluationError, PlaybookErrors
+from decisions.program import Program
+from decisions.rules.evaluator import evaluate
+
+__all__ = [
+    "Decision",
+    "EvaluationError",
+    "PlaybookErrors",
+    "Program",
+    "compile_playbook",
+    "evaluate",
+]

@@ -27,12 +27,11 @@ CHUNK = 1_000  # rules or fragments that are decoded in one step: about a millis
 
 _RULES, _BLOCK, _FRAGMENTS = 0, 1, 2
 _ENVELOPE = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw])
-_BODY = msgspec.msgpack.Decoder(tuple[Head, list[tuple[int, int, msgspec.Raw]]])
+_BODY = msgspec.msgpack.Decoder(tuple[Head, list[tuple[int, int, memoryview]]])
 _RULE_CHUNK = msgspec.msgpack.Decoder(tuple[Rule, ...])
 _FRAGMENT_CHUNK = msgspec.msgpack.Decoder(dict[str, Fragment])
 _TEMPLATE = msgspec.msgpack.Decoder(Template)
-_BYTES = msgspec.msgpack.Decoder(bytes)
-_ENCODER = msgspec.msgpack.Encoder(order="deterministic")
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
 class Program:
@@ -119,15 +118,15 @@ class Program:
 
     def encode(self) -> bytes:
         """The program's bytes."""
-        chunks: list[tuple[int, int, Any]] = []
+        chunks: list[tuple[int, int, bytes]] = []
         for number, slot in enumerate(self.slots.values()):
-            chunks += [(_RULES, number, part) for part in _cut(slot.rules)]
+            chunks += [(_RULES, number, _encode(part)) for part in _cut(slot.rules)]
             chunks += [(_BLOCK, number, block) for block in slot.index.encode_blocks()]
         names = sorted(self.fragments)
-        chunks += [
-            (_FRAGMENTS, 0, {name: self.fragments[name] for name in part}) for part in _cut(names)
-        ]
-        return _ENCODER.encode((FORMAT, (self.head, chunks)))
+        for part in _cut(names):
+            fragments = {name: self.fragments[name] for name in part}
+            chunks.append((_FRAGMENTS, 0, _encode(fragments)))
+        return _encode((FORMAT, (self.head, chunks)))
 
     @staticmethod
     def decode_steps(raw: bytes | memoryview) -> Generator[None, None, Program]:
@@ -155,7 +154,7 @@ def _decoded(body: msgspec.Raw) -> Generator[None, None, Program]:
         if kind == _RULES:
             rules[number].extend(_RULE_CHUNK.decode(part))
         elif kind == _BLOCK:
-            blocks[number].append(decode_block(_BYTES.decode(part)))
+            blocks[number].append(decode_block(bytes(part)))
         else:
             fragments |= _FRAGMENT_CHUNK.decode(part)
         yield

@@ -25,9 +25,9 @@ _TREE: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(Expr)
 _ENCODER = msgspec.msgpack.Encoder()
 
 
-def encoded(value: msgspec.Struct) -> msgspec.Raw:
+def encoded(value: msgspec.Struct) -> bytes:
     """A tree or template as it lies in a record until it is asked for."""
-    return msgspec.Raw(_ENCODER.encode(value))
+    return _ENCODER.encode(value)
 
 
 class Limit(msgspec.Struct, frozen=True, array_like=True):
@@ -55,7 +55,7 @@ class Rule(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     id: str
     arms: dict[str, Arm]
-    tree: msgspec.Raw
+    tree: bytes
     text: str
     plain: bool
     needs: int = 0
@@ -109,7 +109,7 @@ class Fragment(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     kind: str
     needs: int
-    template: msgspec.Raw
+    template: bytes
 
 
 class Tag(msgspec.Struct, frozen=True, array_like=True):
@@ -117,7 +117,7 @@ class Tag(msgspec.Struct, frozen=True, array_like=True):
 
     name: str
     needs: int
-    tree: msgspec.Raw
+    tree: bytes
     text: str
 
     def condition(self, schema: Schema) -> Condition:

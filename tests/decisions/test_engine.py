@@ -26,7 +26,8 @@ RESCUED = CART | {"scores": {"propensity": 0.6}}
 
 
 def decide(compiled: Program, facts: Mapping[str, Any], **more: Any) -> Decision:
-    return compiled.decide("hero", facts, **{"grants": GRANTS, "now": NOW} | more)
+    given: dict[str, Any] = {"grants": GRANTS, "now": NOW} | more
+    return compiled.decide("hero", facts, **given)
 
 
 def test_the_first_match_wins_by_band_then_by_place() -> None:
@@ -110,7 +111,7 @@ def test_a_stale_snapshot_skips_the_rules_that_say_so() -> None:
 
 def test_an_experiment_shows_the_variant_of_the_unit_every_time() -> None:
     compiled = program()
-    found = {}
+    found: dict[str, Decision] = {}
     for number in range(200):
         decision = decide(compiled, CART, unit=f"visitor-{number}")
         assert decide(compiled, CART, unit=f"visitor-{number}") == decision
