@@ -40,6 +40,7 @@ Read in this order; a module imports only from the ones above it:
     drafts        rules checked, in match order
     tokens        fragments parsed, each token known
     compiling     a written playbook in, a program out, or every error at once
+    rehearsal     a playbook's own tests against its program
     explain       steps in sentences
     lint          what is legal and still not meant
 """

@@ -19,6 +19,8 @@ from decisions.escapes import ESCAPES, RAW
 Span: TypeAlias = tuple[int, int]  # [start, end) in characters of the fragment's text
 Lookup: TypeAlias = Callable[[str], Any]  # a whole dotted name in; absent is anything false
 
+_MISSING = object()  # not a value that anybody can hand in
+
 
 class Text(msgspec.Struct, frozen=True, tag="t", array_like=True):
     """Text as it stands."""
@@ -120,8 +122,8 @@ def find(name: str, root: Lookup, stack: tuple[Any, ...]) -> Any:
             return stack[-1]
         head, _, rest = name.partition(".")
         for item in reversed(stack):
-            if isinstance(item, Mapping) and head in item:
-                return walk(item[head], rest) if rest else item[head]
+            if isinstance(item, Mapping) and (value := item.get(head, _MISSING)) is not _MISSING:
+                return walk(value, rest) if rest else value
     value = root(name)
     if value or "." not in name or isinstance(value, (int, float)):
         return value
@@ -140,21 +142,26 @@ def _key_of(name: str, root: Lookup) -> Any:
 
 
 def _within(value: Any, name: str) -> Any:
-    """A key of a map (keys may have dots), or whether a set has a member; None when it has not."""
+    """A key of a map (keys may have dots), or whether a set has a member; None when it has not.
+
+    Asked by `get`, for what `[]` and `in` may answer with an error: a key that is not granted.
+    """
     if isinstance(value, (set, frozenset)):
-        return name in value or None
-    if not isinstance(value, Mapping) or name in value:
-        return value[name] if isinstance(value, Mapping) else None
+        return frozenset.__contains__(frozenset(value), name) or None
+    if not isinstance(value, Mapping):
+        return None
+    if (found := value.get(name, _MISSING)) is not _MISSING:
+        return found
     head, dot, rest = name.partition(".")
-    return _within(value[head], rest) if dot and head in value else None
+    return _within(value.get(head), rest) if dot else None
 
 
 def walk(value: Any, name: str) -> Any:
     """Mustache's own dotted names: one key a word, never a key with dots."""
     for word in name.split("."):
-        if not isinstance(value, Mapping) or word not in value:
+        if not isinstance(value, Mapping):
             return None
-        value = value[word]
+        value = value.get(word)
     return value
 
 

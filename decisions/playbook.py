@@ -123,13 +123,15 @@ class FragmentText(_Written, frozen=True):
 
 class PlaybookTest(_Written, frozen=True):
     """given: facts as nested maps (times relative to now, `-20m`); expect: slot → fragment's
-    name."""
+    name. unit: what experiments split by. seen: rule → when it was seen, for caps."""
 
     expect: dict[str, str]
     given: dict[str, Any] = {}
     grants: list[str] = []
     now: str = ""  # an RFC 3339 time
     name: str = ""
+    unit: str = ""
+    seen: dict[str, list[str]] = {}
 
 
 class Settings(_Written, frozen=True):
