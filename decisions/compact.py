@@ -20,8 +20,9 @@ from decisions.ledger import COUNTER, KEY, RULE
 from decisions.profile import NO_CART, UNKNOWN, VIEW_BYTES, Cart, Profile, Session
 
 WEIGHT_UNIT = 1e-8  # so fine that a weight re-written a hundred times reads the same to 1e-6
-KEEP_INTERESTS = 12  # these stay while only the aim is missed, not the limit
+KEEP_INTERESTS, KEEP_VIEWS = 12, 4  # these stay while only the aim is missed, not the limit
 
+_replace = msgspec.structs.replace
 _MOST = 2**53 - 1  # what JSON carries exactly everywhere
 _MOST_MS = 253_402_300_800_000  # the year 10000
 _MOST_UNITS = round(MAX_WEIGHT / WEIGHT_UNIT)
@@ -226,44 +227,62 @@ def _events(text: str) -> tuple[int, ...]:
 def fit(profile: Profile, ids: Mapping[str, int], *, aim: int, limit: int) -> Packed:
     """The claims of as much of the profile as fits; what weighs least goes first.
 
-    aim, limit: bytes of JSON. Above the aim, interests beyond KEEP_INTERESTS go; above the limit
-    more interests, the views of longest ago, caps, counts, at last everything but the visit
-    itself, the cart, the sign-in and the last event ids, which take less than 250 bytes.
+    aim, limit: bytes of JSON. Above the aim, interests beyond KEEP_INTERESTS and views beyond
+    KEEP_VIEWS go. Above the limit go half of what was kept, all views, caps, counts and at last
+    everything but the visit itself, the cart, the sign-in and the last event ids, which take less
+    than 250 bytes.
     """
     packed = pack(profile, ids)
-    if (size := len(msgspec.json.encode(packed))) <= aim:
-        return packed
-    for most, smaller in _shed(profile, aim, limit):
-        if size <= most:
-            break
-        packed = pack(smaller, ids)
-        size = len(msgspec.json.encode(packed))
+    size = len(msgspec.json.encode(packed))
+    for less, most in ((_spare, aim), (_needy, limit)):
+        for smaller in less(profile):
+            if size <= most:
+                return packed
+            profile, packed = smaller, pack(smaller, ids)
+            size = len(msgspec.json.encode(packed))
     return packed
 
 
-def _shed(profile: Profile, aim: int, limit: int) -> Iterator[tuple[int, Profile]]:
-    """(the size that makes this unnecessary, the profile with one thing less), again and again."""
-    weakest = sorted(profile.interests, key=lambda key: (profile.interests[key], key))
-    for place, key in enumerate(weakest[: -KEEP_INTERESTS // 2]):
-        profile = _less(profile, interests=_but(profile.interests, key))
-        yield aim if len(weakest) - place > KEEP_INTERESTS else limit, profile
-    if (session := profile.session) is not None:
-        for key in session.views:
-            session = msgspec.structs.replace(session, views=_but(session.views, key))
-            profile = _less(profile, session=session)
-            yield limit, profile
+def _spare(profile: Profile) -> Iterator[Profile]:
+    """The profile with one more spare thing gone each time."""
+    smaller = profile
+    for smaller in _without_weakest(profile, KEEP_INTERESTS):
+        yield smaller
+    yield from _without_views(smaller, KEEP_VIEWS)
+
+
+def _needy(profile: Profile) -> Iterator[Profile]:
+    """The profile with one more thing gone each time, down to what every profile has."""
+    smaller = profile
+    for smaller in _without_weakest(profile, KEEP_INTERESTS // 2):
+        yield smaller
+    poorer = smaller
+    for smaller in _without_views(poorer, 0):
+        yield smaller
     for rule in sorted(profile.caps, key=lambda rule: max(profile.caps[rule], default=0)):
-        profile = _less(profile, caps=_but(profile.caps, rule))
-        yield limit, profile
+        smaller = _replace(smaller, caps=_but(smaller.caps, rule))
+        yield smaller
     for name in sorted(profile.counts, key=lambda name: (profile.counts[name], name)):
-        profile = _less(profile, counts=_but(profile.counts, name))
-        yield limit, profile
-    yield limit, _less(profile, interests={}, recent=profile.recent[-MAX_RECENT:])
+        smaller = _replace(smaller, counts=_but(smaller.counts, name))
+        yield smaller
+    yield _replace(smaller, interests={}, recent=profile.recent[-MAX_RECENT:])
+
+
+def _without_weakest(profile: Profile, keep: int) -> Iterator[Profile]:
+    weakest = sorted(profile.interests, key=lambda key: (profile.interests[key], key))
+    for key in weakest[:-keep]:
+        profile = _replace(profile, interests=_but(profile.interests, key))
+        yield profile
+
+
+def _without_views(profile: Profile, keep: int) -> Iterator[Profile]:
+    """The category viewed longest ago goes first."""
+    session = profile.session
+    if session is not None:
+        for key in list(session.views)[: max(0, len(session.views) - keep)]:
+            session = _replace(session, views=_but(session.views, key))
+            yield _replace(profile, session=session)
 
 
 def _but(keyed: Mapping[str, Any], gone: str) -> dict[str, Any]:
     return {key: value for key, value in keyed.items() if key != gone}
-
-
-def _less(profile: Profile, **changes: Any) -> Profile:
-    return msgspec.structs.replace(profile, **changes)

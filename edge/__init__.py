@@ -8,14 +8,18 @@ Read in this order; a module imports only from the ones above it:
     metrics       counters in shared memory, summed over workers
     wire          bodies and queries in, typed values out; replies out
     exchange      one HTTP exchange: body in within its limit, reply out, who may write
+    keyring       the secrets that sign: a JWKS in, keys out; reloads while serving
+    tokens        HS256 JWTs: sign, verify, why not
     cookies       signed cookies: read, verify, write
     exposure      the x token: what was served, signed
+    identify      sign-in tokens of the site's server: who the customer is
     context       headers in; country, device, referrer out
+    sinks         where event rows go (a package)
     refresh       which snapshot is served now, and the one assignment that changes it
     visit         one request with its pinned snapshot, time, ids, grants and facts
     intake        events in, a new profile and log rows out
-    sinks         where event rows go (a package)
     services      the parts that routes share
+    answers       a visit's decisions as replies carry them
     routes        one file per resource (a package)
     app           the composition root
     admin         status, metrics, explain: the private listener

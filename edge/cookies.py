@@ -1,0 +1,276 @@
+"""The two cookies: a Cookie header in, what it says out; a choice or a profile in, Set-Cookie out.
+
+A cookie that is broken, foreign, expired or oversized is no cookie, and a reason for the metrics:
+never an error. Both are JWTs that any library can read (`edge.tokens`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Annotated, Any, TypeAlias, TypeVar
+
+import msgspec
+from cachetools import LRUCache
+
+from decisions.compact import Packed, fit, ids_of, unpack
+from decisions.consent import NEED_AN_ID, NOTHING, PURPOSES
+from decisions.errors import ProfileError
+from decisions.learn import withdraw
+from decisions.profile import NOBODY, Profile
+from edge.keyring import KeyRing
+from edge.tokens import Refusal, sign, timely, verify
+
+PROFILE, CONSENT = "user_interest_score", "consent"
+FORMAT = 1  # the claim `v`; fields that are only added do not change it
+MAX_PROFILE_BYTES = 1_600  # name, = and value; four of five cookies of a browser stay below 4 KiB
+AIM_PROFILE_BYTES = 850
+MAX_CONSENT_BYTES = 1_024
+MAX_DUPLICATES = 4  # cookies of one name that are tried; a parent domain may have set one more
+DAY_S = 86_400
+_MAC_CHARACTERS = 43  # of 32 bytes
+
+Uuid: TypeAlias = Annotated[
+    str, msgspec.Meta(pattern=r"\A[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z")
+]
+Word: TypeAlias = Annotated[str, msgspec.Meta(max_length=64)]
+
+
+class ProfileClaims(msgspec.Struct, frozen=True, kw_only=True):
+    """What the profile cookie says; `p` is read by `decisions.compact`."""
+
+    aud: str
+    v: int
+    sub: Uuid
+    iat: float = 0.0
+    exp: float
+    nbf: float = 0.0
+    p: Packed
+
+
+class ConsentClaims(msgspec.Struct, frozen=True, kw_only=True):
+    """What the consent cookie says. g: names of purposes, those of newer versions included."""
+
+    aud: str
+    v: int
+    iat: float = 0.0
+    exp: float
+    nbf: float = 0.0
+    g: Annotated[list[Word], msgspec.Meta(max_length=32)]
+    how: Word = ""
+    at: float = 0.0
+    policy: Word = ""
+
+
+class Choice(msgspec.Struct, frozen=True):
+    """What a visitor chose: grants as bits, when (seconds), how (`banner`), to which text."""
+
+    grants: int = NOTHING
+    at_s: float = 0.0
+    how: str = ""
+    policy: str = ""
+
+
+NO_CHOICE = Choice()
+
+
+class _Audience(msgspec.Struct, frozen=True):
+    aud: Any = None
+    v: Any = None
+
+
+Claims = TypeVar("Claims", ProfileClaims, ConsentClaims)
+
+_PROFILES = msgspec.json.Decoder(ProfileClaims)
+_CONSENTS = msgspec.json.Decoder(ConsentClaims)
+_AUDIENCES = msgspec.json.Decoder(_Audience)
+
+
+def found(header: bytes, name: str) -> Iterator[bytes]:
+    """The values of one cookie in a Cookie header, in order, at most MAX_DUPLICATES; garbage around
+    them does no harm."""
+    wanted, start, left = name.encode() + b"=", 0, MAX_DUPLICATES
+    while left and (at := header.find(wanted, start)) >= 0:
+        start = at + len(wanted)
+        if header[:at].rstrip(b" \t")[-1:] in b";":
+            value = header[start:].partition(b";")[0].strip(b" \t")
+            yield value[1:-1] if value[:1] == b'"' == value[-1:] else value
+            left -= 1
+
+
+def new_visitor(now_s: float, random: bytes) -> str:
+    """A UUIDv7 (RFC 9562 §5.7) of this moment. random: 10 bytes."""
+    milliseconds = int(now_s * 1000).to_bytes(6, "big")
+    raw = bytearray(milliseconds + random)
+    raw[6] = 0x70 | raw[6] & 0x0F
+    raw[8] = 0x80 | raw[8] & 0x3F
+    text = raw.hex()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+class CookieJar:
+    """Reads and writes both cookies, with the keys of the moment and a memory of what it verified.
+
+    ring: gives the current keys. path: the mount, or `/` for ESI. secure: only a test over plain
+    HTTP to another host turns it off. cached: verified tokens remembered, per kind. refused: is
+    told the name and the reason of each cookie that does not count.
+    """
+
+    def __init__(
+        self,
+        ring: Callable[[], KeyRing],
+        *,
+        path: str = "/_ew",
+        secure: bool = True,
+        profile_days: int = 390,
+        consent_days: int = 182,
+        cached: int = 4_096,
+        refused: Callable[[str, Refusal], None] = lambda name, reason: None,
+    ) -> None:
+        self._ring, self._refused = ring, refused
+        self._keys = ring()
+        self._names: Sequence[str] = ()
+        self._ids: dict[str, int] = {}
+        flags = "; HttpOnly; Secure; SameSite=Lax" if secure else "; HttpOnly; SameSite=Lax"
+        self._tail = f"; Path={path}{flags}".encode()
+        self._profile_s, self._consent_s = profile_days * DAY_S, consent_days * DAY_S
+        self._profiles: LRUCache[bytes, ProfileClaims] = LRUCache(cached)
+        self._consents: LRUCache[bytes, ConsentClaims] = LRUCache(cached)
+
+    def read(
+        self, header: bytes | None, names: Sequence[str], now_s: float
+    ) -> tuple[Choice, Profile]:
+        """The first good cookie of each name; NO_CHOICE and NOBODY without one.
+
+        names: the dictionary. The profile holds nothing of purposes that are not granted, and
+        without a grant that needs an id its cookie is not looked at.
+        """
+        choice, profile = NO_CHOICE, NOBODY
+        if not header:
+            return choice, profile
+        for token in found(header, CONSENT):
+            chosen = self.choice(token, now_s)
+            if isinstance(chosen, Choice):
+                choice = chosen
+                break
+            self._refused(CONSENT, chosen)
+        if not choice.grants & NEED_AN_ID:
+            return choice, profile
+        for token in found(header, PROFILE):
+            known = self.profile(token, names, now_s)
+            if isinstance(known, Profile):
+                profile = withdraw(known, choice.grants)
+                break
+            self._refused(PROFILE, known)
+        return choice, profile
+
+    def profile(self, token: bytes, names: Sequence[str], now_s: float) -> Profile | Refusal:
+        """The profile in a cookie, or why there is none."""
+        room = MAX_PROFILE_BYTES - len(PROFILE) - 1
+        claims = self._claims(token, now_s, _PROFILES, self._profiles, "profile", room)
+        if isinstance(claims, Refusal):
+            return claims
+        try:
+            return unpack(claims.p, names, claims.sub)
+        except ProfileError:
+            return Refusal.BAD_CLAIMS
+
+    def choice(self, token: bytes, now_s: float) -> Choice | Refusal:
+        """What a consent cookie says, or why it says nothing. Purposes of newer versions are left
+        out."""
+        claims = self._claims(token, now_s, _CONSENTS, self._consents, "consent", MAX_CONSENT_BYTES)
+        if isinstance(claims, Refusal):
+            return claims
+        grants = 0
+        for word in claims.g:
+            grants |= PURPOSES.get(word, 0)
+        return Choice(grants, claims.at, claims.how, claims.policy)
+
+    def _claims(
+        self,
+        token: bytes,
+        now_s: float,
+        decoder: msgspec.json.Decoder[Claims],
+        known: LRUCache[bytes, Claims],
+        audience: str,
+        max_bytes: int,
+    ) -> Claims | Refusal:
+        ring = self._ring()
+        if ring is not self._keys:  # what a dropped key signed counts no more
+            self._keys = ring
+            self._profiles.clear()
+            self._consents.clear()
+        claims = known.get(token)
+        if claims is None:
+            payload = verify(token, ring, max_bytes)
+            if isinstance(payload, Refusal):
+                return payload
+            read = _decoded(payload, decoder, audience)
+            if isinstance(read, Refusal):
+                return read
+            claims = known[token] = read
+        return timely(claims.exp, claims.nbf, now_s) or claims
+
+    def write_profile(self, profile: Profile, names: Sequence[str], now_s: float) -> bytes:
+        """The Set-Cookie value that keeps a profile, within the limit; nobody's deletes it."""
+        if not profile.visitor:
+            return self.forget(PROFILE)
+        if names is not self._names:
+            self._names, self._ids = names, ids_of(names)
+        key, frame = self._ring().signing, self._frame("profile", now_s, self._profile_s)
+        frame |= {"sub": profile.visitor}
+        fixed = len(msgspec.json.encode(frame)) + len(',"p":')
+        around = len(PROFILE) + len(key.header) + len("=..") + _MAC_CHARACTERS
+        packed = fit(
+            profile,
+            self._ids,
+            aim=(AIM_PROFILE_BYTES - around) * 3 // 4 - fixed,
+            limit=(MAX_PROFILE_BYTES - around) * 3 // 4 - fixed,
+        )
+        token = sign(msgspec.json.encode(frame | {"p": packed}), key)
+        return self._set(PROFILE, token, self._profile_s)
+
+    def write_choice(self, choice: Choice, now_s: float) -> bytes:
+        """The Set-Cookie value that keeps a consent choice."""
+        claims = self._frame("consent", now_s, self._consent_s) | {
+            "g": [name for name, bit in PURPOSES.items() if choice.grants & bit],
+            "how": choice.how[:64],
+            "at": int(choice.at_s),
+            "policy": choice.policy[:64],
+        }
+        return self._set(
+            CONSENT, sign(msgspec.json.encode(claims), self._ring().signing), self._consent_s
+        )
+
+    def forget(self, name: str) -> bytes:
+        """The Set-Cookie value that deletes a cookie."""
+        return self._set(name, b"", 0)
+
+    def _set(self, name: str, value: bytes, age_s: int) -> bytes:
+        return b"%b=%b; Max-Age=%d%b" % (name.encode(), value, age_s, self._tail)
+
+    @staticmethod
+    def _frame(audience: str, now_s: float, lifetime_s: int) -> dict[str, Any]:
+        return {"aud": audience, "v": FORMAT, "iat": int(now_s), "exp": int(now_s) + lifetime_s}
+
+
+def _decoded(
+    payload: bytes, decoder: msgspec.json.Decoder[Claims], audience: str
+) -> Claims | Refusal:
+    try:
+        claims = decoder.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _misfit(payload, audience)
+    if claims.aud != audience:
+        return Refusal.WRONG_AUDIENCE
+    return claims if claims.v == FORMAT else Refusal.WRONG_VERSION
+
+
+def _misfit(payload: bytes, audience: str) -> Refusal:
+    """Why signed claims do not fit: another kind of token, another version, or neither."""
+    try:
+        read = _AUDIENCES.decode(payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return Refusal.BAD_CLAIMS
+    if read.aud != audience:
+        return Refusal.WRONG_AUDIENCE
+    return Refusal.BAD_CLAIMS if read.v == FORMAT else Refusal.WRONG_VERSION

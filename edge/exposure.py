@@ -1,0 +1,123 @@
+"""The x token: what was decided in, 52 characters out that events echo; and back, or why not.
+
+It joins what was served, seen and acted on, and cannot be forged: a truncated HMAC under a key of
+its own, derived from the cookie keys. It names nobody: a visitor is 4 bytes of a hash. Layout,
+big-endian: key u8, snapshot version u32, slot u16, rule u32, variant u8, probability u16, time u32,
+visitor 4, facts 4, HMAC-SHA-256 13.
+"""
+
+from __future__ import annotations
+
+import hmac
+import struct
+from collections.abc import Callable
+from hashlib import blake2b
+
+import msgspec
+
+from edge.keyring import Key, KeyRing
+from edge.tokens import LEEWAY_S, Refusal, decode64, encode64
+
+CHARACTERS = 52
+MAX_AGE_S = 7 * 86_400.0  # the window of a goal, where a playbook does not say otherwise
+NO_RULE, NO_VARIANT = 0xFFFFFFFF, 0xFF
+NO_VISITOR = b"\0\0\0\0"
+
+_LAYOUT = struct.Struct(">BIHIBHI4s4s")
+_MAC_BYTES = 13  # 104 bits; together 39 bytes, a multiple of 3
+_ONE = 60_000  # probability 1; every share of 10,000 buckets is exact
+
+
+class Exposure(msgspec.Struct, frozen=True):
+    """One decision that left. slot, rule, variant: their places in the program of that snapshot
+    (NO_RULE for the default, NO_VARIANT without an experiment). probability: of this variant, 0 to
+    1. at_s: whole seconds. visitor: `visitor_hash`. facts: `Facts.digest`.
+    """
+
+    version: int
+    slot: int
+    rule: int = NO_RULE
+    variant: int = NO_VARIANT
+    probability: float = 1.0
+    at_s: int = 0
+    visitor: bytes = NO_VISITOR
+    facts: bytes = NO_VISITOR
+
+
+def visitor_hash(visitor: str) -> bytes:
+    """4 bytes of an id's hash; NO_VISITOR for nobody."""
+    return blake2b(visitor.encode(), digest_size=4).digest() if visitor else NO_VISITOR
+
+
+class Exposures:
+    """Signs and opens x tokens with the keys of the moment.
+
+    ring: gives the current keys. max_age_s: an older token is refused as expired.
+    """
+
+    def __init__(self, ring: Callable[[], KeyRing], *, max_age_s: float = MAX_AGE_S) -> None:
+        self._ring, self._max_age_s = ring, max_age_s
+        self._keys: KeyRing | None = None
+        self._signing = (0, b"")
+        self._secrets: dict[int, list[bytes]] = {}
+
+    def sign(self, exposure: Exposure) -> str:
+        """The token of an exposure whose numbers fit the layout. Raises struct.error otherwise."""
+        self._derive()
+        number, secret = self._signing
+        body = _LAYOUT.pack(
+            number,
+            exposure.version,
+            exposure.slot,
+            exposure.rule,
+            exposure.variant,
+            round(exposure.probability * _ONE),
+            int(exposure.at_s),
+            exposure.visitor,
+            exposure.facts,
+        )
+        return encode64(body + _mac(secret, body)).decode()
+
+    def open(self, token: str, now_s: float) -> Exposure | Refusal:
+        """What a token says; MALFORMED, UNKNOWN_KEY, FORGED, EXPIRED or NOT_YET. Never raises."""
+        if len(token) != CHARACTERS or not token.isascii():
+            return Refusal.MALFORMED
+        raw = decode64(token.encode())
+        if raw is None:
+            return Refusal.MALFORMED
+        self._derive()
+        body, mac = raw[:-_MAC_BYTES], raw[-_MAC_BYTES:]
+        secrets = self._secrets.get(body[0])
+        if secrets is None:
+            return Refusal.UNKNOWN_KEY
+        if not any(hmac.compare_digest(_mac(secret, body), mac) for secret in secrets):
+            return Refusal.FORGED
+        _, version, slot, rule, variant, chance, at_s, visitor, facts = _LAYOUT.unpack(body)
+        if at_s > now_s + LEEWAY_S:
+            return Refusal.NOT_YET
+        if at_s < now_s - self._max_age_s:
+            return Refusal.EXPIRED
+        return Exposure(version, slot, rule, variant, chance / _ONE, at_s, visitor, facts)
+
+    def _derive(self) -> None:
+        """Own secrets for this ring, once per ring: a cookie's signature is never an x token's."""
+        ring = self._ring()
+        if ring is self._keys:
+            return
+        secrets: dict[int, list[bytes]] = {}
+        for key in ring.keys:
+            secrets.setdefault(_number(key), []).append(_secret(key))
+        self._signing = (_number(ring.signing), _secret(ring.signing))
+        self._secrets, self._keys = secrets, ring
+
+
+def _number(key: Key) -> int:
+    return blake2b(key.kid.encode(), digest_size=1).digest()[0]
+
+
+def _secret(key: Key) -> bytes:
+    return hmac.digest(key.secret, b"edgewise x token 1", "sha256")
+
+
+def _mac(secret: bytes, body: bytes) -> bytes:
+    return hmac.digest(secret, body, "sha256")[:_MAC_BYTES]

@@ -1,0 +1,155 @@
+"""The secrets that sign: a JWKS in; the key that signs and those that verify out.
+
+The first key signs, all verify: a rotation puts a new key first and drops the old one when the
+last cookie it signed is past its date. Nothing here prints a secret.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from edge.errors import CannotServe
+
+MIN_SECRET_BYTES = 32  # RFC 7518 §3.2: as long as the hash at least
+MAX_KEYS = 16
+DEMO_PREFIX = "demo-"  # `serve` refuses such keys without --dev
+
+
+class _Jwk(msgspec.Struct, frozen=True):
+    kty: str
+    kid: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    k: str
+    alg: str = "HS256"
+    use: str = "sig"
+
+
+class _Jwks(msgspec.Struct, frozen=True):
+    keys: Annotated[list[_Jwk], msgspec.Meta(min_length=1, max_length=MAX_KEYS)]
+
+
+_DECODER = msgspec.json.Decoder(_Jwks)
+
+
+class Key(msgspec.Struct, frozen=True):
+    """A secret under its name. header: the one JWS header of what it signs, as base64url."""
+
+    kid: str
+    secret: bytes
+    header: bytes
+
+    def __repr__(self) -> str:
+        return f"Key({self.kid!r})"
+
+
+def key_of(kid: str, secret: bytes) -> Key:
+    """A key that signs under `kid`, in the header that PyJWT would write too."""
+    header = msgspec.json.encode({"alg": "HS256", "kid": kid, "typ": "JWT"})
+    return Key(kid, secret, base64.urlsafe_b64encode(header).rstrip(b"="))
+
+
+class KeyRing:
+    """Immutable: the keys of one JWKS, by name and by header."""
+
+    def __init__(self, keys: tuple[Key, ...]) -> None:
+        """keys: at least one; the first signs."""
+        self.keys = keys
+        self.signing = keys[0]
+        self.by_kid = {key.kid: key for key in keys}
+        self.by_header = {key.header: key for key in keys}
+
+    @classmethod
+    def parse(cls, jwks: bytes | str, place: str) -> KeyRing:
+        """The ring of a JWKS text. Raises CannotServe, which names the place and never the
+        secret."""
+        try:
+            read = _DECODER.decode(jwks)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise CannotServe(f"expected a JWKS of oct keys, got {error} - at {place}") from None
+        ring = cls(tuple(_key(jwk, place) for jwk in read.keys))
+        if len(ring.by_kid) < len(ring.keys):
+            raise CannotServe(f"expected each kid once - at {place}")
+        return ring
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether a key is one that everyone can know."""
+        return any(key.kid.startswith(DEMO_PREFIX) for key in self.keys)
+
+    def encode(self) -> bytes:
+        """The JWKS, secrets included: for the key file, and nothing else."""
+        keys = [
+            {"kty": "oct", "kid": key.kid, "alg": "HS256", "use": "sig", "k": _spelt(key.secret)}
+            for key in self.keys
+        ]
+        return msgspec.json.format(msgspec.json.encode({"keys": keys}), indent=2) + b"\n"
+
+    def rotated(self, kid: str, secret: bytes) -> KeyRing:
+        """The ring with a new key that signs from now on."""
+        return KeyRing((key_of(kid, secret), *self.keys))
+
+
+def _key(jwk: _Jwk, place: str) -> Key:
+    if jwk.kty != "oct" or jwk.alg != "HS256" or jwk.use != "sig":
+        raise CannotServe(
+            f"expected key {jwk.kid!r} to be oct, HS256 and for sig,"
+            f" got {jwk.kty}, {jwk.alg}, {jwk.use} - at {place}"
+        )
+    try:
+        secret = base64.b64decode(jwk.k + "=" * (-len(jwk.k) % 4), b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise CannotServe(f"expected k of {jwk.kid!r} in base64url - at {place}") from None
+    if len(secret) < MIN_SECRET_BYTES:
+        raise CannotServe(
+            f"expected at least {MIN_SECRET_BYTES} bytes in {jwk.kid!r}, got {len(secret)}"
+            f" - at {place}"
+        )
+    return key_of(jwk.kid, secret)
+
+
+def _spelt(secret: bytes) -> str:
+    return base64.urlsafe_b64encode(secret).decode().rstrip("=")
+
+
+class KeyFile:
+    """The ring of a file that may be rewritten while we serve; the last good ring stays."""
+
+    def __init__(self, path: str | Path) -> None:
+        """Raises CannotServe for a file that is missing or holds no usable keys."""
+        self.path = Path(path)
+        self._stamp = self._look()
+        self.ring = self._read()
+
+    def refresh(self) -> bool:
+        """Whether there are other keys now: one stat call while nothing changes.
+
+        Raises CannotServe for a file that became unusable, once per change; `ring` is then what it
+        was.
+        """
+        stamp = self._look()
+        if stamp == self._stamp:
+            return False
+        self._stamp = stamp
+        self.ring = self._read()
+        return True
+
+    def _look(self) -> tuple[int, int, int]:
+        try:
+            found = self.path.stat()
+        except OSError as error:
+            raise CannotServe(
+                f"expected a key file, got {error.strerror} - at {self.path}"
+            ) from error
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+    def _read(self) -> KeyRing:
+        try:
+            return KeyRing.parse(self.path.read_bytes(), str(self.path))
+        except OSError as error:
+            raise CannotServe(
+                f"expected a key file, got {error.strerror} - at {self.path}"
+            ) from error
