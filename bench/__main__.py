@@ -99,7 +99,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def ask(question: str, budgets: dict[str, Budget]) -> Answer:
-    """Runs one question, and again while a budget is breached; keeps the best of each figure."""
+    """Runs one question, and again while a budget is breached; keeps the best of each figure. A
+    question that fails is not asked again."""
     figures: dict[str, float] = {}
     error, attempts = "", 0
     while attempts < ATTEMPTS:
@@ -109,7 +110,7 @@ def ask(question: str, budgets: dict[str, Budget]) -> Answer:
             budget = budgets.get(name)
             known = figures.get(name, figure)
             figures[name] = budget.better(known, figure) if budget else figure
-        if not error and all(budget.holds(figures.get(name)) for name, budget in budgets.items()):
+        if error or all(budget.holds(figures.get(name)) for name, budget in budgets.items()):
             break
     now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return Answer(figures, attempts, commit(), now, error)
@@ -121,7 +122,8 @@ def run(question: str) -> tuple[dict[str, float], str]:
         report = Path(folder) / "report.json"
         command = [
             *(sys.executable, "-m", "pytest", f"bench/{question}.py", "-q", "--no-header"),
-            *("-o", "addopts=--strict-markers", "-p", "no:randomly", "-p", "no:cacheprovider"),
+            *("-o", "addopts=--strict-markers", "-o", "filterwarnings="),
+            *("-p", "no:randomly", "-p", "no:cacheprovider", "--tb=short"),
             *("--benchmark-only", "--benchmark-quiet", f"--benchmark-json={report}"),
         ]
         try:
@@ -200,7 +202,7 @@ def rows(question: str, answer: Answer, budgets: dict[str, Budget]) -> list[str]
     lines += [f"  {question}.{name:<75}{shown(answer.figures[name]):>12}" for name in others]
     if answer.attempts > 1:
         lines.append(f"  measured {answer.attempts} times")
-    return [*lines, answer.error] if answer.error else lines
+    return [*lines, *answer.error.splitlines()[-40:]]
 
 
 def page(results: Results, budgets: Budgets) -> str:

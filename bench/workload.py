@@ -97,9 +97,10 @@ def own_value(count: int) -> list[str]:
 
 
 def hot_segment(count: int) -> list[str]:
-    """The `when` of rules that all need one segment which everybody has, and a threshold."""
+    """The `when` of rules that all need one segment, and a threshold of 40 categories' interest."""
     return [
-        f'"s0" in segments && interest["c0"] >= {40 + number % 56}.0' for number in range(count)
+        f'"s0" in segments && interest["c{number % 40}"] >= {100 - number // 40}.0'
+        for number in range(count)
     ]
 
 
