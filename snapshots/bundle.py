@@ -18,7 +18,9 @@ from snapshots.manifest import PartRef
 
 LEVEL = 3  # twice as fast as 9 and within a few percent: hashes do not shrink, bitsets do at once
 MAX_WINDOW_BYTES = 8 * 2**20  # what a decompressor may be asked to hold; level 3 uses 2 MiB
-FEED_BYTES = 4 * 2**10  # even if each of its blocks is the largest, 128 MiB come out of one feed
+FEED_BYTES = 2**10  # even if each of its blocks is the largest, 32 MiB come out of one feed
+
+_MAGIC = b"\x28\xb5\x2f\xfd"  # of a frame with content; a skippable one is refused
 
 
 class Packed(msgspec.Struct, frozen=True):
@@ -84,6 +86,8 @@ def check_stored(ref: PartRef, stored: bytes) -> None:
 
 def _decompressed(ref: PartRef, stored: bytes) -> Iterator[bytes]:
     view = memoryview(stored)
+    if view[:4] != _MAGIC:
+        raise Malformed(f"expected a zstd frame, got other bytes - at {ref.name}")
     inflate = zstandard.ZstdDecompressor(max_window_size=MAX_WINDOW_BYTES).decompressobj()
     try:
         for start in range(0, len(view), FEED_BYTES):

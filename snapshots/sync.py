@@ -16,11 +16,11 @@ import msgspec
 from snapshots import signing
 from snapshots.bundle import unpacked
 from snapshots.contents import passed_over, wanted
-from snapshots.errors import SnapshotError, StoreUnavailable, Untrusted
+from snapshots.errors import NotThere, SnapshotError, StoreUnavailable, Untrusted
 from snapshots.local import LocalCopy
 from snapshots.manifest import Manifest, channel_path, part_path
 from snapshots.snapshot import PathOf, open_snapshot
-from snapshots.store.protocol import ReadableStore
+from snapshots.store.protocol import Fetched, ReadableStore
 from snapshots.trust import Limits, accept
 
 INTERVAL_S = 5.0
@@ -132,8 +132,7 @@ class Syncer:
         self._serve(manifest, from_disk=True)
 
     def _attempt(self, now_s: float) -> None:
-        path = channel_path(self.channel)
-        fetched = self.store.read_if_changed(path, self._etag, self._limits.manifest_bytes)
+        fetched = self._poll()
         if fetched is None:
             return
         offered = signing.verify(fetched.data, self.local.keys)
@@ -154,6 +153,14 @@ class Syncer:
             self._serve(newer, from_disk=False)
             self.local.prune()
         self._etag = fetched.etag
+
+    def _poll(self) -> Fetched | None:
+        path = channel_path(self.channel)
+        try:
+            return self.store.read_if_changed(path, self._etag, self._limits.manifest_bytes)
+        except NotThere:
+            advice = f"publish to the channel {self.channel}, or mend the address or the channel"
+            raise NotThere(path, self.store.where, advice) from None
 
     def _floor(self) -> int:
         """The lowest version to take: the mark, and what is trusted on disk though its parts are

@@ -1,7 +1,8 @@
 """A folder, S3, GCS or Azure through obstore: one adapter, so that a folder behaves as a bucket.
 
 Nothing is touched before the first call, so that an edge can start before its store is there. Only
-a publisher makes a folder: to a reader a mistyped address is an error, not an empty store. Folder and S3 are tested; GCS and Azure are built, not tested here.
+a publisher makes a folder: to a reader a mistyped address is an error, not an empty store. Folders
+are tested; buckets are opened by their URL with obstore's settings, and are not tested here.
 """
 
 from __future__ import annotations
