@@ -115,7 +115,7 @@ def admission(schema: Schema, attribute: Attribute, grants: int) -> Take:
         for word in (words if declared is None else declared)
         if not allows(grants, schema.needs(attribute.name, word))
     }
-    known = None if declared is None else frozenset(declared) - withheld.keys()
+    known = None if declared is None else frozenset(declared).difference(withheld)
     if attribute.type == types.SET:
         return _taking_sets(attribute.name, known, withheld)
     if attribute.type in _VALUES:

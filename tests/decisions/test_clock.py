@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from decisions.clock import Calendar
+
+ZONES = ("UTC", "Europe/Paris", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kathmandu")
+YEAR_1972_S, YEAR_2100_S = 63_072_000, 4_102_444_800
+
+
+@given(
+    st.sampled_from(ZONES),
+    st.lists(st.floats(YEAR_1972_S, YEAR_2100_S), min_size=1, max_size=5),
+)
+def test_arithmetic_agrees_with_the_standard_library_in_every_zone(
+    zone: str, moments: list[float]
+) -> None:
+    calendar = Calendar(zone)
+    for now_s in moments:
+        truth = datetime.datetime.fromtimestamp(int(now_s), ZoneInfo(zone))
+        assert calendar.hour(now_s) == truth.hour
+        assert calendar.weekday(now_s) == truth.strftime("%a").lower()
+        assert calendar.date(now_s) == truth.date().isoformat()
+
+
+def test_the_hour_changes_at_the_second_in_which_the_clocks_change() -> None:
+    calendar = Calendar("Europe/Paris")
+    spring = 1_774_746_000  # 2026-03-29T01:00:00Z, when 02:00 becomes 03:00
+    assert [calendar.hour(spring - 1), calendar.hour(spring)] == [1, 3]
+
+
+def test_moments_before_the_epoch_count_backwards() -> None:
+    calendar = Calendar("UTC")
+    assert calendar.date(-0.5) == "1969-12-31"
+    assert calendar.weekday(-0.5) == "wed"
+    assert calendar.hour(-0.5) == 23
+
+
+@pytest.mark.parametrize("now_s", [-1e11, 1e12, float("inf"), float("nan")])
+def test_beyond_the_calendar_there_is_an_error_and_no_guess(now_s: float) -> None:
+    with pytest.raises((ValueError, OverflowError)):
+        Calendar("UTC").hour(now_s)
+
+
+def test_an_unknown_zone_is_refused() -> None:
+    with pytest.raises((ZoneInfoNotFoundError, ValueError)):
+        Calendar("Mars/Olympus_Mons")
