@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from cachetools import TTLCache
 
 from edge.config import Config
+from edge.exchange import Scope, client_address
+from edge.exposure import Exposures
 from edge.intake import Intake
 from edge.metrics import Metrics
 from edge.refresh import Served
@@ -70,8 +72,14 @@ class Services:
     clock: Callable[[], float]
     served: Served
     reception: Reception
+    exposures: Exposures
     intake: Intake
     sink: Sink
     metrics: Metrics
     limit: RateLimit
     complaints: Complaints
+
+    def allows(self, scope: Scope, headers: dict[bytes, bytes], events: int) -> bool:
+        """Whether who asks may send this many events more."""
+        client = client_address(scope, headers, self.config.trusted_proxies)
+        return self.limit.allows(client, events)

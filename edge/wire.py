@@ -117,18 +117,20 @@ encode = msgspec.json.Encoder().encode
 Body = TypeVar("Body")
 
 
-def visit_body(raw: bytes, max_slots: int) -> VisitBody:
+def visit_body(raw: bytes, max_slots: int, max_events: int) -> VisitBody:
     """The body of a visit. Raises Refused."""
     body = _decoded(_VISIT, raw)
     _check_page(body.page)
+    _check_batch(body.events, max_events)
     check_slots(body.slots, max_slots)
     return body
 
 
-def events_body(raw: bytes) -> EventsBody:
+def events_body(raw: bytes, max_events: int) -> EventsBody:
     """The body of a batch. Raises Refused."""
     body = _decoded(_EVENTS, raw)
     _check_page(body.page)
+    _check_batch(body.events, max_events)
     return body
 
 
@@ -185,6 +187,11 @@ def _check_page(page: Page) -> None:
         _within("page.query", value, MAX_TEXT)
 
 
+def _check_batch(batch: list[msgspec.Raw], most: int) -> None:
+    if len(batch) > most:
+        raise invalid(f"expected at most {most} events, got {len(batch)} - at `$.events`")
+
+
 def check_slots(slots: list[str], most: int) -> None:
     """Raises Refused for too many slots, or a name nobody would give one."""
     if len(slots) > most:
@@ -193,9 +200,12 @@ def check_slots(slots: list[str], most: int) -> None:
         _within("slots", slot, MAX_WORD)
 
 
-def events(raws: Iterable[msgspec.Raw]) -> tuple[list[Event], list[RefusedEvent]]:
+Batch = list[tuple[int, Event]]  # events with their places in the body
+
+
+def events(raws: Iterable[msgspec.Raw]) -> tuple[Batch, list[RefusedEvent]]:
     """The events that can be read, and those that cannot, each with its reason."""
-    taken: list[Event] = []
+    taken: Batch = []
     refused: list[RefusedEvent] = []
     for index, raw in enumerate(raws):
         try:
@@ -206,7 +216,7 @@ def events(raws: Iterable[msgspec.Raw]) -> tuple[list[Event], list[RefusedEvent]
         if detail := out_of_bounds(event):
             refused.append(RefusedEvent(index, "out-of-bounds", detail))
         else:
-            taken.append(event)
+            taken.append((index, event))
     return taken, refused
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Protocol
 
 from edge.metrics import Metrics
 from edge.sinks.row import Row, encode
+from snapshots.eventlog import EventLog
 
 PAUSE_S = 0.5  # how long a row may wait; with the write itself a crash loses at most a second
 
@@ -18,29 +18,12 @@ WRITTEN = "edgewise_log_written_total"
 DROPPED = 'edgewise_log_dropped_total{{reason="{}"}}'
 
 
-class Writer(Protocol):
-    """What stands below: `snapshots.eventlog.EventLog`, or a fake."""
-
-    def write(self, rows: list[bytes]) -> int:
-        """Appends rows and says how many were kept; never raises for the disk's sake."""
-        ...
-
-    def close(self) -> None:
-        """Closes the file for readers."""
-        ...
-
-    @property
-    def trouble(self) -> str:
-        """Why rows are not kept just now, or ""."""
-        ...
-
-
 class LoggedSink:
     """Rows in at once, lines on disk soon."""
 
-    def __init__(self, writer: Writer, metrics: Metrics, most: int) -> None:
+    def __init__(self, log: EventLog, metrics: Metrics, most: int) -> None:
         """most: rows that may wait; ten seconds of a busy worker."""
-        self._writer, self._metrics, self._most = writer, metrics, most
+        self._log, self._metrics, self._most = log, metrics, most
         self._waiting: deque[Row] = deque()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="event-log", daemon=True)
@@ -59,19 +42,25 @@ class LoggedSink:
         if self._thread.is_alive():
             self._thread.join()
         self.flush()
-        self._writer.close()
+        self._log.close()
 
     def trouble(self) -> str:
-        return self._writer.trouble
+        return self._log.status.failing
 
     def flush(self) -> None:
-        """Writes what waits now; an empty batch too, so that the writer closes old files."""
+        """Writes what waits now, and closes a file that is old enough."""
         rows = [encode(self._waiting.popleft()) for _ in range(len(self._waiting))]
-        kept = self._writer.write(rows)
-        if kept:
-            self._metrics.count(WRITTEN, kept)
-        if kept < len(rows):
-            self._metrics.count(DROPPED.format("disk"), len(rows) - kept)
+        if rows:
+            before = self._log.status
+            self._log.write(rows)
+            after = self._log.status
+            self._count(WRITTEN, after.written - before.written)
+            self._count(DROPPED.format("disk"), after.dropped - before.dropped)
+        self._log.tick()
+
+    def _count(self, key: str, rows: int) -> None:
+        if rows:
+            self._metrics.count(key, rows)
 
     def _run(self) -> None:
         while not self._stopping.wait(PAUSE_S):

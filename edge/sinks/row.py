@@ -5,11 +5,23 @@ The builder reads what the grants of the row allow, and no more. A field that is
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 SERVED = "served"  # a decision left in a reply
+
+
+class Decided(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A decision as its `x` token had it: snapshot's version, rule "" for the slot's default,
+    visitor and facts as the hex digits of their 4-byte hashes."""
+
+    snapshot: int
+    slot: str
+    rule: str = ""
+    variant: str = ""
+    probability: float = 1.0
+    at: int = 0
+    visitor: str = ""
+    facts: str = ""
 
 
 class Row(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -35,7 +47,7 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     brand: str = ""
     price: float = 0.0
     quantity: int = 1
-    x: Any = None
+    x: Decided | None = None
 
 
 encode = msgspec.json.Encoder().encode

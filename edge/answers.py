@@ -1,0 +1,124 @@
+"""A visit's decisions as replies carry them: rendered, signed, counted, logged where granted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import msgspec
+
+from decisions.engine import Decision
+from decisions.facts import Facts
+from decisions.reasons import Reason
+from edge import wire
+from edge.exchange import Reply
+from edge.exposure import Exposure, visitor_hash
+from edge.problems import NEVER_STORED, Headers
+from edge.services import Services
+from edge.visit import Shown, Visit, steps_shown
+
+DECISIONS = 'edgewise_decisions_total{{slot="{}",reason="{}"}}'
+DECIDE = "edgewise_decide_seconds"
+
+JSON = (b"content-type", b"application/json")
+_NULL = msgspec.Raw(b"null")
+_JSON_VALUE = msgspec.json.Decoder(msgspec.Raw)
+
+
+def decided(services: Services, visit: Visit, slots: Iterable[str]) -> list[wire.Shown]:
+    """What each slot shows. Never raises for what is inside a rule or a fragment."""
+    facts = visit.facts()
+    marks = marks_of(visit, facts)
+    return [_carried(services, visit, marks, show(services, visit, slot, facts)) for slot in slots]
+
+
+def marks_of(visit: Visit, facts: Facts) -> tuple[bytes, bytes]:
+    """The hashes of visitor and facts that `x` carries: the same for all slots of a visit."""
+    return visitor_hash(visit.profile.visitor), facts.digest()
+
+
+def without_snapshot(services: Services, slots: Iterable[str]) -> list[wire.Shown]:
+    """What slots show while there is nothing to decide with: the page keeps its own."""
+    reason = Reason.NO_SNAPSHOT if services.config.dev else msgspec.UNSET
+    shown = [wire.Shown(slot, html="", reason=reason) for slot in slots]
+    for _ in shown:
+        count(services, "", Reason.NO_SNAPSHOT)
+    return shown
+
+
+def show(services: Services, visit: Visit, slot: str, facts: Facts) -> Shown:
+    """One decision and its text, counted."""
+    shown = visit.show(slot, facts, services.complaints.about, explain=services.config.dev)
+    known = slot in visit.serving.program.slots  # a counter per name that somebody made up: no
+    count(services, slot if known else "", shown.decision.reason)
+    return shown
+
+
+def count(services: Services, slot: str, reason: Reason) -> None:
+    """Counts one decision."""
+    services.metrics.count(DECISIONS.format(slot, reason))
+
+
+def sign(services: Services, visit: Visit, marks: tuple[bytes, bytes], decision: Decision) -> str:
+    """The `x` of a decision that shows something; its `served` row is written on the way."""
+    slot, rule, variant = visit.serving.names.numbers(decision)
+    exposure = Exposure(
+        visit.serving.version,
+        slot,
+        rule,
+        variant,
+        decision.probability,
+        int(visit.now_s),
+        *marks,
+    )
+    x = services.exposures.sign(exposure)
+    services.intake.served(visit, x, exposure)
+    return x
+
+
+def _carried(
+    services: Services, visit: Visit, marks: tuple[bytes, bytes], shown: Shown
+) -> wire.Shown:
+    decision = shown.decision
+    x = sign(services, visit, marks, decision) if shown.text else ""
+    reply = wire.Shown(
+        decision.slot,
+        html=msgspec.UNSET if shown.is_json else shown.text,
+        json=msgspec.Raw(shown.text.encode()) if shown.is_json else msgspec.UNSET,
+        x=x,
+    )
+    if not services.config.dev:
+        return reply
+    return msgspec.structs.replace(
+        reply,
+        fragment=decision.fragment,
+        variant=decision.variant,
+        reason=decision.reason,
+        steps=steps_shown(decision),
+        snapshot=visit.serving.version,
+    )
+
+
+def json_reply(
+    services: Services,
+    reply: msgspec.Struct,
+    started: float,
+    cookies: Iterable[bytes] = (),
+    status: int = 200,
+) -> Reply:
+    """A reply in JSON that nobody may store. started: `perf_counter` when work began."""
+    body = wire.encode(reply)
+    headers: Headers = [JSON, *personal(services, started, len(body))]
+    headers.extend((b"set-cookie", cookie) for cookie in cookies)
+    return Reply(status, headers, body)
+
+
+def personal(services: Services, started: float, length: int) -> Headers:
+    """The headers of a reply that is one visitor's alone, its time measured."""
+    took_s = time.perf_counter() - started
+    services.metrics.time(DECIDE, took_s)
+    return [
+        (b"content-length", b"%d" % length),
+        *NEVER_STORED,
+        (b"server-timing", b"decide;dur=%.3f" % (took_s * 1e3)),
+    ]

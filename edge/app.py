@@ -1,0 +1,206 @@
+"""The composition root: settings in, an ASGI application out; the only place that knows every part.
+
+What pages wait for is looked up and answered before any framework; what is asked seldom goes
+through Starlette's router. Whatever fails inside is counted, said once a minute in the log, and
+answered without: a fragment never fails a page.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, NamedTuple
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from edge import exchange
+from edge.config import Config
+from edge.context import Context
+from edge.cookies import CookieJar, new_visitor
+from edge.errors import Refused
+from edge.exchange import Receive, Reply, Scope, Send
+from edge.exposure import Exposures
+from edge.identify import Identities
+from edge.intake import Intake
+from edge.keyring import KeyRing
+from edge.metrics import Metrics
+from edge.refresh import Served
+from edge.routes import assets, choices, events, fragments, visits
+from edge.services import Complaints, RateLimit, Services
+from edge.sinks.sink import ListSink, Sink
+from edge.tokens import Refusal
+from edge.visit import Reception
+
+REPLIES = 'edgewise_replies_total{{route="{}",status="{}"}}'
+COOKIES_REFUSED = 'edgewise_cookies_refused_total{{cookie="{}",reason="{}"}}'
+
+Answer = Callable[[Services, Scope, dict[bytes, bytes], bytes], Reply]
+Background = Callable[[], Coroutine[Any, Any, None]]
+
+
+def create_services(
+    config: Config,
+    ring: Callable[[], KeyRing],
+    *,
+    identify: Callable[[], KeyRing] | None = None,
+    served: Served | None = None,
+    sink: Sink | None = None,
+    metrics: Metrics | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Services:
+    """Every part, by name; tests hand in fakes. ring: gives the cookie keys of the moment,
+    identify: those of sign-ins; without them nobody can sign in."""
+    served = served or Served()
+    sink = sink or ListSink()
+    counters = metrics or Metrics()
+    exposures = Exposures(ring)
+
+    def refused(cookie: str, reason: Refusal) -> None:
+        counters.count(COOKIES_REFUSED.format(cookie, reason.value))
+
+    def new_id(now_s: float) -> str:
+        return new_visitor(now_s, os.urandom(10))
+
+    jar = CookieJar(
+        ring,
+        path=config.cookies_at,
+        profile_days=config.profile_days,
+        consent_days=config.consent_days,
+        cached=config.max_tokens_cached,
+        refused=refused,
+    )
+    return Services(
+        config=config,
+        clock=clock,
+        served=served,
+        reception=Reception(jar, Context(config), clock),
+        exposures=exposures,
+        intake=Intake(served, exposures, Identities(identify), sink, counters, new_id),
+        sink=sink,
+        metrics=counters,
+        limit=RateLimit(config.events_per_minute, config.max_clients, clock),
+        complaints=Complaints(counters, clock),
+    )
+
+
+class Entry(NamedTuple):
+    """One route. otherwise: the reply when answering fails for a reason of ours."""
+
+    method: str
+    path: str
+    name: str
+    answer: Answer
+    otherwise: Callable[[Services], Reply] = lambda services: exchange.refusal(
+        Refused(500, "internal", "this request could not be answered")
+    )
+
+
+ROUTES = (
+    Entry("POST", "/v1/visit", "visit", visits.visit),
+    Entry("POST", "/v1/events", "events", events.report),
+    Entry("GET", "/v1/fragments", "fragments", fragments.many, fragments.none),
+    Entry("GET", "/v1/fragments/{slot:path}", "fragment", fragments.one, fragments.empty),
+    Entry("GET", "/v1/consent", "consent", choices.read),
+    Entry("PUT", "/v1/consent", "consent", choices.write),
+    Entry("GET", "/loader.js", "loader", assets.loader),
+    Entry("GET", "/healthz", "healthz", assets.health),
+    Entry("GET", "/readyz", "readyz", assets.readiness),
+)
+_FRAGMENT = ROUTES[3]
+
+
+class Edge:
+    """The public application."""
+
+    def __init__(
+        self, services: Services, start: Background | None = None, stop: Background | None = None
+    ) -> None:
+        """start, stop: what the server's lifespan runs besides."""
+        mount = services.config.mount
+        self.services = services
+        self._start, self._stop = start, stop
+        self._slot = f"{mount}/v1/fragments/"
+        self._hot = {(e.method, mount + e.path): e for e in ROUTES if "{" not in e.path}
+        self._other = Starlette(
+            routes=[
+                Route(mount + entry.path, self._endpoint(entry), methods=[entry.method])
+                for entry in ROUTES
+            ],
+            exception_handlers={HTTPException: _told},
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers one request, or lives through a lifespan."""
+        if scope["type"] != "http":
+            await self._lifespan(scope, receive, send)
+            return
+        method, path = scope["method"], scope["path"]
+        if method == "GET" and path.startswith(self._slot):
+            entry: Entry | None = _FRAGMENT
+        else:
+            entry = self._hot.get((method, path))
+        if entry is None:  # HEAD, 404, 405
+            await self._other(scope, receive, send)
+            return
+        reply = await self._answer(entry, scope, receive)
+        await send(
+            {"type": "http.response.start", "status": reply.status, "headers": reply.headers}
+        )
+        await send({"type": "http.response.body", "body": reply.body})
+
+    async def _answer(self, entry: Entry, scope: Scope, receive: Receive) -> Reply:
+        services, body = self.services, b""
+        try:
+            headers = exchange.headers_of(scope)
+            if entry.method != "GET":
+                body = await exchange.read_body(headers, receive, services.config.max_body_bytes)
+            reply = entry.answer(services, scope, headers, body)
+        except Refused as refused:
+            reply = exchange.refusal(refused)
+        except Exception as error:  # the shell: one request fails, politely; never page or worker
+            services.complaints.about(entry.name, error)
+            reply = entry.otherwise(services)
+        services.metrics.count(REPLIES.format(entry.name, reply.status))
+        return reply
+
+    def _endpoint(self, entry: Entry) -> Callable[[Request], Awaitable[Response]]:
+        async def endpoint(request: Request) -> Response:
+            return _response(await self._answer(entry, request.scope, request.receive))
+
+        return endpoint
+
+    async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            return  # a websocket: there is none here
+        await receive()
+        if self._start:
+            await self._start()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        if self._stop:
+            await self._stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+def _response(reply: Reply) -> Response:
+    response = Response(reply.body, reply.status)
+    response.raw_headers = list(reply.headers)
+    return response
+
+
+_TOLD = {404: ("not-found", "no such path here"), 405: ("method-not-allowed", "another method")}
+
+
+async def _told(_: Request, error: Exception) -> Response:
+    """404 and 405 as problem documents."""
+    status = error.status_code if isinstance(error, HTTPException) else 500
+    code, detail = _TOLD.get(status, ("refused", str(error)))
+    response = _response(exchange.refusal(Refused(status, code, f"{detail}: see docs/http-api.md")))
+    if isinstance(error, HTTPException) and error.headers:
+        response.raw_headers += [(k.lower().encode(), v.encode()) for k, v in error.headers.items()]
+    return response

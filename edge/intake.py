@@ -1,0 +1,205 @@
+"""Events in; a profile that learnt from them, and rows for the log, out. The consent gate is here.
+
+An event that is not granted leaves no row and teaches nothing; it is counted by type. One that the
+playbook does not declare is refused by itself, and the batch goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+from decisions import consent
+from decisions.consent import PERSONALIZATION, SENSITIVE
+from decisions.events import IDENTIFY, SEEN, SIGN_OUT, Event
+from decisions.interest import fade
+from decisions.learn import begin, is_repeat, learn, seen, signed_in, signed_out
+from decisions.ledger import visitor_key
+from edge.exposure import Exposure, Exposures
+from edge.identify import Identities
+from edge.metrics import Metrics
+from edge.refresh import Served
+from edge.sinks.row import SERVED, Decided, Row
+from edge.sinks.sink import Sink
+from edge.tokens import Refusal
+from edge.visit import Visit
+from edge.wire import RefusedEvent
+
+EVENTS = 'edgewise_events_total{{type="{}"}}'
+UNLOGGED = "edgewise_events_without_analytics_total"
+REPEATED = "edgewise_events_repeated_total"
+STRANGE = "edgewise_interest_keys_unknown_total"
+REFUSED = 'edgewise_events_refused_total{{code="{}"}}'
+X = 'edgewise_exposures_total{{result="{}"}}'
+
+
+class Taken(NamedTuple):
+    """What came of one event: a code and a detail if it was refused; the decision it answers."""
+
+    code: str = ""
+    detail: str = ""
+    decided: Decided | None = None
+
+
+TAKEN = Taken()
+
+
+class Intake:
+    """Takes what a page reports."""
+
+    def __init__(
+        self,
+        served: Served,
+        exposures: Exposures,
+        identities: Identities,
+        sink: Sink,
+        metrics: Metrics,
+        new_id: Callable[[float], str],
+    ) -> None:
+        """new_id: a fresh UUID for a visitor at this time."""
+        self._served, self._exposures, self._identities = served, exposures, identities
+        self._sink, self._metrics, self._new_id = sink, metrics, new_id
+        self._reserved = {IDENTIFY: self._identify, SIGN_OUT: self._sign_out, SEEN: self._seen}
+
+    def begin(self, visit: Visit) -> None:
+        """A visit begins: an id where one may be kept, a session that goes on or starts."""
+        profile = visit.profile
+        fresh = "" if profile.visitor else self._new_id(visit.now_s)
+        visit.profile = begin(profile, visit.choice.grants, visit.now_s, fresh)
+
+    def take(
+        self, visit: Visit, batch: Iterable[tuple[int, Event]], *, teach: bool = True
+    ) -> list[RefusedEvent]:
+        """Learns from the events in their order and logs what may be logged; those that were not
+        taken come back. teach: False only logs, because these events come again.
+        """
+        refused: list[RefusedEvent] = []
+        for index, event in batch:
+            take = self._reserved.get(event.type, self._declared)
+            taken = take(visit, event, teach)
+            if taken.code:
+                self._metrics.count(REFUSED.format(taken.code))
+                refused.append(RefusedEvent(index, taken.code, taken.detail))
+                continue
+            self._metrics.count(EVENTS.format(event.type))
+            if visit.is_logged:
+                self._sink.put(row_of(visit, event, taken.decided))
+            else:
+                self._metrics.count(UNLOGGED)
+        return refused
+
+    def _declared(self, visit: Visit, event: Event, teach: bool) -> Taken:
+        if event.type not in visit.serving.learning.events:
+            what = f"expected an event type that the playbook declares, got {event.type!r}"
+            return Taken("undeclared", f"{what} - at `$.type`")
+        if teach:
+            self._learn(visit, event)
+        return self._answered(visit, event) if event.x else TAKEN
+
+    def _seen(self, visit: Visit, event: Event, teach: bool) -> Taken:
+        answered = self._answered(visit, event)
+        if teach and (decided := answered.decided) and decided.rule:
+            learning, grants = visit.serving.learning, visit.choice.grants
+            visit.profile = seen(
+                visit.profile, decided.rule, learning, grants, visit.now_s, event.id
+            )
+        return answered
+
+    def _answered(self, visit: Visit, event: Event) -> Taken:
+        """The decision that an event answers; a token that is not ours refuses a `seen`, and is
+        left out of any other event."""
+        opened = self._exposures.open(event.x, visit.now_s)
+        if isinstance(opened, Refusal):
+            self._metrics.count(X.format(opened.value))
+            if event.type != SEEN:
+                return TAKEN
+            return Taken(f"x-{opened.value.replace('_', '-')}", "expected an x of ours - at `$.x`")
+        decided = self._served.decided(opened)
+        self._metrics.count(X.format("good" if decided else "forgotten"))
+        return Taken(decided=decided)
+
+    def _sign_out(self, visit: Visit, event: Event, teach: bool) -> Taken:
+        if teach and visit.profile.visitor:
+            visit.profile = signed_out(visit.profile)
+            self.begin(visit)
+        return TAKEN
+
+    def _learn(self, visit: Visit, event: Event) -> None:
+        if is_repeat(visit.profile, event.id):
+            self._metrics.count(REPEATED)
+            return
+        learning = visit.serving.learning
+        if learning.strangers(event):
+            self._metrics.count(STRANGE)
+        visit.profile = learn(visit.profile, event, learning, visit.choice.grants, visit.now_s)
+
+    def _identify(self, visit: Visit, event: Event, teach: bool) -> Taken:
+        """Signs in whom the token names, with the interests that the builder saw, as they stand
+        now."""
+        identity, problem = self._identities.read(event.token, visit.now_s)
+        if identity is None:
+            return Taken("bad-identify-token", problem)
+        if not teach or not visit.choice.grants & PERSONALIZATION:
+            return TAKEN
+        serving = visit.serving
+        key = visitor_key(serving.program.key_salt, identity.customer)
+        interests: dict[str, float] = {}
+        if serving.membership is not None and (member := serving.membership.lookup(key)):
+            age_s = visit.now_s - member.built_at_s
+            half_life_s = serving.learning.half_life_s
+            interests = {
+                name: fade(weight, age_s, half_life_s) for name, weight in member.interests.items()
+            }
+        visit.profile = signed_in(
+            visit.profile,
+            key,
+            visit.now_s + identity.auth_s,
+            interests,
+            serving.learning,
+            visit.choice.grants,
+            visit.now_s,
+        )
+        return TAKEN
+
+    def served(self, visit: Visit, x: str, exposure: Exposure) -> None:
+        """One decision leaves in a reply: a row of it, if rows may be written."""
+        if visit.is_logged:
+            decided = visit.serving.names.decided(exposure)
+            self._sink.put(Row(id=x, type=SERVED, at=visit.now_s, x=decided, **_about(visit)))
+
+
+def row_of(visit: Visit, event: Event, decided: Decided | None) -> Row:
+    """The log's row of an event. Sensitive values without their opt-in are left out, and with them
+    the item, the brand and the page that would tell them."""
+    about = _about(visit)
+    if visit.serving.withholds(event) and not visit.choice.grants & SENSITIVE:
+        about["page"] = ""
+        return Row(id=event.id, type=event.type, at=event.at, x=decided, **about)
+    return Row(
+        id=event.id,
+        type=event.type,
+        at=event.at,
+        item=event.item,
+        category=event.category,
+        brand=event.brand,
+        price=event.price,
+        quantity=event.quantity,
+        x=decided,
+        **about,
+    )
+
+
+def _about(visit: Visit) -> dict[str, Any]:
+    """What every row says of its visit."""
+    profile, page = visit.profile, visit.page
+    withheld = page.category in visit.serving.sensitive and not visit.choice.grants & SENSITIVE
+    return {
+        "received": visit.now_s,
+        "visitor": profile.visitor,
+        "customer": f"{profile.customer:016x}" if profile.customer else "",
+        "session": profile.session_id,
+        "grants": consent.names(visit.choice.grants),
+        "policy": visit.choice.policy,
+        "snapshot": visit.serving.version,
+        "page": "" if withheld else page.path.partition("?")[0],
+    }

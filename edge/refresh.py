@@ -1,0 +1,187 @@
+"""Which snapshot is served now, and the one assignment that changes it.
+
+A worker never fetches: the node's syncer writes verified parts to disk and moves a pointer; here
+the pointer is looked at (one stat), and what it names is opened in small steps between requests.
+Whatever fails, the last good snapshot serves on and `trouble` says why.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Generator
+from typing import Protocol
+
+from decisions.engine import Decision
+from decisions.events import Event
+from decisions.program import Program
+from edge.exposure import NO_RULE, NO_VARIANT, Exposure
+from edge.sinks.row import Decided
+from snapshots.errors import SnapshotError
+from snapshots.local import LocalCopy
+from snapshots.manifest import Manifest
+from snapshots.snapshot import Snapshot, open_steps
+
+RETRY_S = 5.0  # before something that did not open is tried again
+PAST = 7  # versions before the last one whose names are kept: pages stay open over a few swaps
+_QUERY = "page.query."
+
+
+class Names:
+    """Slots, rules and variants of one version by number and back: `x` tokens carry numbers."""
+
+    __slots__ = ("_places", "_rules", "_slots", "_variants")
+
+    def __init__(self, program: Program) -> None:
+        self._slots = tuple(program.slots)
+        self._rules = tuple(
+            tuple(rule.id for rule in slot.rules) for slot in program.slots.values()
+        )
+        self._variants = {
+            rule.id: tuple(rule.arms)
+            for slot in program.slots.values()
+            for rule in slot.rules
+            if rule.split is not None
+        }
+        self._places = {
+            name: (number, {rule: place for place, rule in enumerate(rules)})
+            for number, (name, rules) in enumerate(zip(self._slots, self._rules, strict=True))
+        }
+
+    def numbers(self, decision: Decision) -> tuple[int, int, int]:
+        """Slot, rule and variant of a decision for a slot that there is."""
+        slot, places = self._places[decision.slot]
+        rule = places[decision.rule] if decision.rule else NO_RULE
+        if not decision.variant:
+            return slot, rule, NO_VARIANT
+        return slot, rule, self._variants[decision.rule].index(decision.variant)
+
+    def decided(self, exposure: Exposure) -> Decided:
+        """What an exposure of this version says, in names. Raises IndexError for a token that was
+        signed over other numbers."""
+        slot = self._slots[exposure.slot]
+        rule = "" if exposure.rule == NO_RULE else self._rules[exposure.slot][exposure.rule]
+        unsplit = exposure.variant == NO_VARIANT
+        variant = "" if unsplit else self._variants.get(rule, ())[exposure.variant]
+        return Decided(
+            snapshot=exposure.version,
+            slot=slot,
+            rule=rule,
+            variant=variant,
+            probability=round(exposure.probability, 5),
+            at=exposure.at_s,
+            visitor=exposure.visitor.hex(),
+            facts=exposure.facts.hex(),
+        )
+
+
+class Serving:
+    """A snapshot and what follows from it once and for all. Immutable; a visit pins one."""
+
+    __slots__ = (
+        "learning",
+        "membership",
+        "names",
+        "program",
+        "query_keys",
+        "sensitive",
+        "snapshot",
+        "version",
+    )
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.program, self.membership = snapshot.program, snapshot.membership
+        self.version = snapshot.version
+        self.learning = self.program.learning
+        self.sensitive = self.learning.sensitive
+        self.names = Names(self.program)
+        self.query_keys = tuple(
+            name.removeprefix(_QUERY)
+            for name in self.program.schema.attributes
+            if name.startswith(_QUERY)
+        )
+
+    def is_stale(self, now_s: float) -> bool:
+        """Whether it is past its date."""
+        return self.snapshot.is_stale(now_s)
+
+    def withholds(self, event: Event) -> bool:
+        """Whether what this event is about needs the opt-in for what is sensitive."""
+        sensitive = self.sensitive
+        return event.category in sensitive or event.item in sensitive or event.brand in sensitive
+
+
+class Pointer(Protocol):
+    """What a worker follows: `snapshots.local.LocalCopy`, or a fake."""
+
+    def serving(self) -> Manifest | None:
+        """What to serve now."""
+        ...
+
+
+Open = Callable[[Manifest], Generator[None, None, Snapshot]]
+
+
+class Served:
+    """The snapshot in service: `current` is read once per request."""
+
+    def __init__(self, current: Snapshot | None = None) -> None:
+        self.current: Serving | None = None if current is None else Serving(current)
+        self._past: dict[int, Names] = {}
+        self.since_s = 0.0  # when the current one was opened
+        self.trouble = ""  # why the newest is not the one in service, or ""
+        self.is_draining = False  # told to stop: readiness fails, serving goes on
+        self._retry_at = 0.0
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether requests should be sent here."""
+        return self.current is not None and not self.is_draining
+
+    async def look(self, pointer: Pointer, opened: Open, clock: Callable[[], float]) -> bool:
+        """Opens what the pointer names, if that is new; True if the snapshot changed."""
+        now = clock()
+        if now < self._retry_at and self.trouble:
+            return False
+        try:
+            manifest = pointer.serving()
+            if manifest is None or (self.current and self.current.snapshot.manifest == manifest):
+                self.trouble = ""
+                return False
+            current = await _driven(opened(manifest))
+        except SnapshotError as error:
+            self.trouble, self._retry_at = f"{error.reason}: {error}", now + RETRY_S
+            return False
+        if (before := self.current) is not None:
+            self._past = {**dict(list(self._past.items())[-PAST:]), before.version: before.names}
+        self.current, self.since_s, self.trouble = current, clock(), ""
+        return True
+
+    def decided(self, exposure: Exposure) -> Decided | None:
+        """What was decided, in names, if that version is still known here."""
+        current = self.current
+        if current is not None and current.version == exposure.version:
+            names: Names | None = current.names
+        else:
+            names = self._past.get(exposure.version)
+        try:
+            return None if names is None else names.decided(exposure)
+        except IndexError:
+            return None
+
+
+async def _driven(steps: Generator[None, None, Snapshot]) -> Serving:
+    """The snapshot of these steps, with room for requests between any two of them."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            snapshot: Snapshot = done.value
+            await asyncio.sleep(0)
+            return Serving(snapshot)
+        await asyncio.sleep(0)
+
+
+def opener(local: LocalCopy) -> Open:
+    """How the manifests of a local copy are opened."""
+    return lambda manifest: open_steps(manifest, local.path_of)

@@ -1,0 +1,50 @@
+"""GET loader.js, healthz, readyz: the page's script; alive; has a snapshot."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from edge.exchange import Reply, Scope
+from edge.problems import Headers
+from edge.services import Services
+
+LOADER = Path(__file__).parent.parent / "static" / "loader.min.js"
+_TEXT = (b"content-type", b"text/plain; charset=utf-8")
+_JAVASCRIPT = (b"content-type", b"text/javascript; charset=utf-8")
+_NO_STORE = (b"cache-control", b"no-store")
+
+
+_SCRIPT = LOADER.read_bytes()
+_ETAG = b'"%s"' % hashlib.sha256(_SCRIPT).hexdigest()[:16].encode()
+
+
+def loader(_: Services, __: Scope, headers: dict[bytes, bytes], ___: bytes) -> Reply:
+    """200 with the script, or 304 for who has it. Anybody may keep it for five minutes."""
+    common: Headers = [
+        (b"etag", _ETAG),
+        (b"cache-control", b"public, max-age=300, stale-while-revalidate=86400"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    asked = headers.get(b"if-none-match", b"")
+    if _ETAG in asked or asked.strip() == b"*":
+        return Reply(304, common, b"")
+    length = (b"content-length", b"%d" % len(_SCRIPT))
+    return Reply(200, [_JAVASCRIPT, length, *common], _SCRIPT)
+
+
+def health(_: Services, __: Scope, ___: dict[bytes, bytes], ____: bytes) -> Reply:
+    """Alive: this process answers."""
+    return _said(200, b"alive\n")
+
+
+def readiness(services: Services, _: Scope, __: dict[bytes, bytes], ___: bytes) -> Reply:
+    """Ready: it has a snapshot, and was not told to stop."""
+    served = services.served
+    if served.is_ready:
+        return _said(200, b"ready\n")
+    return _said(503, b"draining\n" if served.is_draining else b"no snapshot yet\n")
+
+
+def _said(status: int, text: bytes) -> Reply:
+    return Reply(status, [_TEXT, (b"content-length", b"%d" % len(text)), _NO_STORE], text)

@@ -1,0 +1,34 @@
+"""GET and PUT v1/consent: what is granted, and a new choice, which takes effect at once."""
+
+from __future__ import annotations
+
+import time
+
+from decisions import consent
+from edge import answers, exchange, wire
+from edge.cookies import Choice
+from edge.exchange import Reply, Scope
+from edge.services import Services
+
+
+def read(services: Services, _: Scope, headers: dict[bytes, bytes], __: bytes) -> Reply:
+    """What is granted now."""
+    started = time.perf_counter()
+    return answers.json_reply(services, _told(services.reception.choice(headers)), started)
+
+
+def write(services: Services, _: Scope, headers: dict[bytes, bytes], body: bytes) -> Reply:
+    """Stores a choice; what it takes back leaves the profile, or the profile goes. Raises
+    Refused."""
+    exchange.check_may_write(headers, services.config.origins)
+    asked, grants = wire.consent_body(body)
+    started = time.perf_counter()
+    policy = asked.policy or services.config.policy
+    choice = Choice(grants=grants, how=asked.how, at_s=services.clock(), policy=policy)
+    cookies = services.reception.choose(choice, headers, services.served.current)
+    return answers.json_reply(services, _told(choice), started, cookies)
+
+
+def _told(choice: Choice) -> wire.ConsentReply:
+    names = consent.names(choice.grants)
+    return wire.ConsentReply(names, int(choice.at_s), choice.how, choice.policy)

@@ -1,0 +1,69 @@
+"""GET v1/fragments and v1/fragments/{slot}: decide only. Nothing is learnt, no cookie written.
+
+These never fail a page: what goes wrong inside is counted and answered with the slot's default, or
+with nothing.
+"""
+
+from __future__ import annotations
+
+import time
+
+from edge import answers, wire
+from edge.errors import Refused
+from edge.exchange import Reply, Scope
+from edge.services import Services
+
+_HTML = (b"content-type", b"text/html; charset=utf-8")
+
+
+def many(services: Services, scope: Scope, headers: dict[bytes, bytes], _: bytes) -> Reply:
+    """The decisions of several slots as JSON. Raises Refused."""
+    started = time.perf_counter()
+    asked = _query(services, scope)
+    slots = [slot for slot in asked.get("slots", "").split(",") if slot]
+    wire.check_slots(slots, services.config.max_slots)
+    serving = services.served.current
+    if serving is None:
+        reply = wire.VisitReply(answers.without_snapshot(services, slots))
+        return answers.json_reply(services, reply, started)
+    visit = services.reception.arrive(serving, headers, wire.page_of(asked))
+    reply = wire.VisitReply(answers.decided(services, visit, slots), keep=visit.may_keep)
+    return answers.json_reply(services, reply, started)
+
+
+def one(services: Services, scope: Scope, headers: dict[bytes, bytes], _: bytes) -> Reply:
+    """The HTML (or JSON) of one slot, for ESI, SSI and HTMX. Raises Refused."""
+    started = time.perf_counter()
+    slot = scope["path"].rpartition("/v1/fragments/")[2]
+    asked = _query(services, scope)
+    serving = services.served.current
+    if serving is None:
+        answers.without_snapshot(services, [slot])
+        return empty(services)
+    visit = services.reception.arrive(serving, headers, wire.page_of(asked))
+    facts = visit.facts()
+    shown = answers.show(services, visit, slot, facts)
+    if shown.text and visit.is_logged:
+        answers.sign(services, visit, answers.marks_of(visit, facts), shown.decision)
+    body = shown.text.encode()
+    kind = answers.JSON if shown.is_json else _HTML
+    return Reply(200, [kind, *answers.personal(services, started, len(body))], body)
+
+
+def empty(services: Services) -> Reply:
+    """Nothing, politely."""
+    return Reply(200, [_HTML, *answers.personal(services, time.perf_counter(), 0)], b"")
+
+
+def none(services: Services) -> Reply:
+    """No decisions, politely: every slot keeps its own."""
+    return answers.json_reply(services, wire.VisitReply([]), time.perf_counter())
+
+
+def _query(services: Services, scope: Scope) -> dict[str, str]:
+    raw: bytes = scope["query_string"]
+    if len(raw) > (most := services.config.max_query_bytes):
+        raise Refused(
+            414, "query-too-long", f"expected a query of at most {most} bytes, got {len(raw)}"
+        )
+    return wire.query(raw)

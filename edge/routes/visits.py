@@ -1,0 +1,42 @@
+"""POST v1/visit: learn what happened, decide every slot, write the new cookie; one trip."""
+
+from __future__ import annotations
+
+import time
+
+from edge import answers, exchange, wire
+from edge.exchange import Reply, Scope
+from edge.services import Services
+
+
+def visit(services: Services, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> Reply:
+    """The reply of one page view. Raises Refused."""
+    config = services.config
+    exchange.check_may_write(headers, config.origins)
+    asked = wire.visit_body(body, config.max_slots, config.max_events)
+    started = time.perf_counter()
+    serving = services.served.current
+    if serving is None:
+        return _unready(services, asked, started)
+    visit = services.reception.arrive(serving, headers, asked.page)
+    services.intake.begin(visit)
+    batch, refused = wire.events(asked.events)
+    if batch and not services.allows(scope, headers, len(batch)):
+        refused += [
+            wire.RefusedEvent(place, "rate-limited", "expected fewer") for place, _ in batch
+        ]
+        batch = []
+    refused += services.intake.take(visit, batch)
+    decisions = answers.decided(services, visit, asked.slots)
+    reply = wire.VisitReply(decisions, keep=visit.may_keep, refused=refused)
+    return answers.json_reply(services, reply, started, services.reception.cookies(visit, headers))
+
+
+def _unready(services: Services, asked: wire.VisitBody, started: float) -> Reply:
+    """Nothing to decide with, nothing to learn by: the page keeps its own, the cookie stays."""
+    decisions = answers.without_snapshot(services, asked.slots)
+    refused = [
+        wire.RefusedEvent(place, "no-snapshot", "this edge has no snapshot yet")
+        for place in range(len(asked.events))
+    ]
+    return answers.json_reply(services, wire.VisitReply(decisions, refused=refused), started)

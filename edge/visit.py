@@ -1,0 +1,192 @@
+"""One request with its pinned snapshot, time, ids, grants and facts; from it, what each slot shows.
+
+A visit reads nothing that is not granted: the profile is opened after the grants, and facts go
+through the program's gate. It holds the only mutable thing of a request: the profile as it grows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from decisions.consent import ANALYTICS, AUTHENTICATED, NEED_AN_ID, PERSONALIZATION
+from decisions.engine import MAX_STEPS, Decision
+from decisions.experiments import Units
+from decisions.facts import Facts
+from decisions.learn import withdraw
+from decisions.profile import NOBODY, Profile, is_authenticated, profile_facts, seen_rules
+from decisions.reasons import Reason, Step
+from edge.context import Context
+from edge.cookies import PROFILE, Choice, CookieJar
+from edge.refresh import Serving
+from edge.wire import Page
+from snapshots.membership import Member
+
+
+class Shown(NamedTuple):
+    """What one slot shows: its text, and the decision that led to it."""
+
+    text: str
+    decision: Decision
+    is_json: bool = False
+
+
+class Visit:
+    """One request. `profile` changes as events are learnt; everything else stays."""
+
+    __slots__ = ("choice", "context", "now_s", "page", "profile", "serving")
+
+    def __init__(
+        self,
+        serving: Serving,
+        now_s: float,
+        choice: Choice,
+        profile: Profile,
+        context: Mapping[str, Any],
+        page: Page,
+    ) -> None:
+        self.serving, self.now_s, self.choice = serving, now_s, choice
+        self.profile, self.context, self.page = profile, context, page
+
+    @property
+    def grants(self) -> int:
+        """What is granted, and `AUTHENTICATED` while a sign-in counts."""
+        grants = self.choice.grants
+        if self.profile.customer and is_authenticated(self.profile, self.now_s):
+            grants |= AUTHENTICATED
+        return grants
+
+    @property
+    def may_keep(self) -> bool:
+        """Whether anything but the choice itself may be kept on the device."""
+        return bool(self.choice.grants & NEED_AN_ID)
+
+    @property
+    def is_logged(self) -> bool:
+        """Whether rows may be written of this visit."""
+        return bool(self.choice.grants & ANALYTICS)
+
+    def member(self) -> Member | None:
+        """What the builder knew of who is signed in or recognised."""
+        membership, customer = self.serving.membership, self.profile.customer
+        if membership is None or not customer or not self.choice.grants & PERSONALIZATION:
+            return None
+        return membership.lookup(customer)
+
+    def facts(self) -> Facts:
+        """What is known now, and granted."""
+        program, grants = self.serving.program, self.grants
+        values = dict(self.context)
+        if self.profile is not NOBODY:
+            half_life_s = self.serving.learning.half_life_s
+            values |= profile_facts(self.profile, grants, self.now_s, half_life_s)
+        if (member := self.member()) is not None:
+            values["segments"] = member.segments
+            for name, trait in member.traits.items():
+                values[f"traits.{name}"] = trait
+            for name, score in member.scores.items():
+                values[f"scores.{name}"] = score
+        return program.gate.flat(values, grants, self.now_s)
+
+    def units(self) -> Units | None:
+        """The ids that experiments may split by."""
+        profile = self.profile
+        if not profile.visitor:
+            return None
+        customer = f"{profile.customer:016x}" if self.grants & AUTHENTICATED else ""
+        return Units(visitor=profile.visitor, customer=customer, session=profile.session_id)
+
+    def decide(self, slot: str, facts: Facts, *, explain: bool = False) -> Decision:
+        """What `slot` shows. explain: a step for every rule that was looked at."""
+        return self.serving.program.decide(
+            slot,
+            facts,
+            unit=self.units(),
+            seen=seen_rules(self.profile) if self.profile.caps else (),
+            explain=explain,
+            stale=self.serving.is_stale(self.now_s),
+        )
+
+    def show(
+        self,
+        slot: str,
+        facts: Facts,
+        complain: Callable[[str, BaseException], None],
+        *,
+        explain: bool = False,
+    ) -> Shown:
+        """The decision and its text. A fragment that fails gives way to the slot's default, and
+        that one to nothing. Never raises."""
+        program = self.serving.program
+        decision = self.decide(slot, facts, explain=explain)
+        place = program.slots.get(slot)
+        is_json = place is not None and place.json
+        try:
+            return Shown(program.render(decision, facts), decision, is_json)
+        except Exception as error:  # the shell around fragments: a page must not fail by one
+            complain("render", error)
+        step = Step(decision.rule, Reason.ERROR, f"{decision.fragment} did not render")
+        default = place.default if place is not None else ""
+        decision = Decision(slot, default, Reason.ERROR, (*decision.steps, step))
+        try:
+            return Shown(program.render(decision, facts), decision, is_json)
+        except Exception as error:  # the same
+            complain("render-default", error)
+        return Shown("", msgspec.structs.replace(decision, fragment=""), is_json)
+
+
+def steps_shown(decision: Decision) -> list[Step]:
+    """The steps that a reply carries: the last ones, for they hold what decided."""
+    return list(decision.steps[-MAX_STEPS:])
+
+
+class Reception:
+    """Receives a request: who comes, with which grants, from where; and what they take away."""
+
+    def __init__(self, jar: CookieJar, context: Context, clock: Callable[[], float]) -> None:
+        self._jar, self._context, self._clock = jar, context, clock
+
+    def arrive(self, serving: Serving, headers: Mapping[bytes, bytes], page: Page) -> Visit:
+        """The visit of this request, its profile as the cookie has it. Never raises: a cookie that
+        cannot be believed is a visitor without one."""
+        now_s = self._clock()
+        choice, profile = self._jar.read(headers.get(b"cookie"), serving.program.dictionary, now_s)
+        context = self._context.facts(headers, page, serving.query_keys)
+        return Visit(serving, now_s, choice, profile, context, page)
+
+    def choice(self, headers: Mapping[bytes, bytes]) -> Choice:
+        """What this visitor granted."""
+        return self._jar.read(headers.get(b"cookie"), (), self._clock())[0]
+
+    def cookies(self, visit: Visit, headers: Mapping[bytes, bytes]) -> list[bytes]:
+        """The Set-Cookie values after a visit: the profile where one may be kept; where none may
+        and one came, its end."""
+        if visit.may_keep:
+            names = visit.serving.program.dictionary
+            return [self._jar.write_profile(visit.profile, names, visit.now_s)]
+        return [self._jar.forget(PROFILE)] if _brings_profile(headers) else []
+
+    def choose(
+        self, choice: Choice, headers: Mapping[bytes, bytes], serving: Serving | None
+    ) -> list[bytes]:
+        """The Set-Cookie values of a new choice. What it takes back leaves the profile; a profile
+        that cannot be rewritten here goes."""
+        now_s = self._clock()
+        cookies = [self._jar.write_choice(choice, now_s)]
+        if not _brings_profile(headers):
+            return cookies
+        names = serving.program.dictionary if serving else ()
+        before, profile = self._jar.read(headers.get(b"cookie"), names, now_s)
+        lost = before.grants & ~choice.grants
+        if serving is None and choice.grants and not lost:
+            return cookies
+        if serving is None:
+            return [*cookies, self._jar.forget(PROFILE)]
+        kept = withdraw(profile, choice.grants, serving.sensitive, lost)
+        return [*cookies, self._jar.write_profile(kept, names, now_s)]
+
+
+def _brings_profile(headers: Mapping[bytes, bytes]) -> bool:
+    return PROFILE.encode() + b"=" in headers.get(b"cookie", b"")

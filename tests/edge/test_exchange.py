@@ -1,0 +1,111 @@
+"""One exchange: limits on what comes in, and who may write."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from edge import exchange
+from edge.errors import Refused
+
+
+def receive_of(*chunks: bytes) -> exchange.Receive:
+    messages = [
+        {"type": "http.request", "body": chunk, "more_body": place + 1 < len(chunks)}
+        for place, chunk in enumerate(chunks)
+    ]
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    return receive
+
+
+def test_a_body_in_pieces_is_put_together() -> None:
+    body = asyncio.run(exchange.read_body({}, receive_of(b"ab", b"cd"), 10))
+
+    assert body == b"abcd"
+
+
+@pytest.mark.parametrize("announced", [b"11", b"many", b"-1"])
+def test_an_announced_body_beyond_the_limit_is_refused_unread(announced: bytes) -> None:
+    with pytest.raises(Refused, match="expected a body of at most 10 bytes") as caught:
+        asyncio.run(exchange.read_body({b"content-length": announced}, receive_of(), 10))
+
+    assert caught.value.status == 413
+
+
+def test_an_endless_body_is_refused_at_the_limit() -> None:
+    with pytest.raises(Refused, match="got more than 3"):
+        asyncio.run(exchange.read_body({}, receive_of(b"ab", b"cd", b"ef"), 3))
+
+
+def test_cookies_in_several_lines_are_one() -> None:
+    scope = {"headers": [[b"cookie", b"a=1"], [b"host", b"h"], [b"cookie", b"b=2"]]}
+
+    assert exchange.headers_of(scope)[b"cookie"] == b"a=1; b=2"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {b"sec-fetch-site": b"same-origin", b"origin": b"https://other.example"},
+        {b"sec-fetch-site": b"same-site"},
+        {b"sec-fetch-site": b"none"},
+        {b"origin": b"https://shop.example", b"host": b"shop.example"},
+        {b"sec-fetch-site": b"cross-site", b"origin": b"https://m.example"},
+    ],
+)
+def test_pages_of_the_site_and_servers_may_write(headers: dict[bytes, bytes]) -> None:
+    exchange.check_may_write(headers, ["https://m.example"])
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {b"sec-fetch-site": b"cross-site", b"origin": b"https://evil.example"},
+        {b"sec-fetch-site": b"cross-site"},
+        {b"origin": b"https://evil.example", b"host": b"shop.example"},
+        {b"origin": b"null", b"host": b"shop.example"},
+        {b"origin": b"https://shop.example.evil.example", b"host": b"shop.example"},
+    ],
+)
+def test_another_sites_page_may_not_write(headers: dict[bytes, bytes]) -> None:
+    with pytest.raises(Refused, match="expected a page of this site, got") as caught:
+        exchange.check_may_write(headers, [])
+
+    assert caught.value.status == 403
+
+
+@pytest.mark.parametrize(
+    ("peer", "forwarded", "client"),
+    [
+        ("198.51.100.7", None, "198.51.100.7"),
+        ("198.51.100.7", b"203.0.113.9", "198.51.100.7"),
+        ("127.0.0.1", b"203.0.113.9", "203.0.113.9"),
+        ("127.0.0.1", b"6.6.6.6, 203.0.113.9", "203.0.113.9"),
+        ("127.0.0.1", b"203.0.113.9, 10.0.0.1", "203.0.113.9"),
+        ("127.0.0.1", b"10.0.0.1", "10.0.0.1"),
+    ],
+)
+def test_only_trusted_proxies_are_believed_about_the_client(
+    peer: str, forwarded: bytes | None, client: str
+) -> None:
+    headers = {b"x-forwarded-for": forwarded} if forwarded else {}
+    trusted = ("127.0.0.1", "10.0.0.1")
+
+    assert exchange.client_address({"client": (peer, 1)}, headers, trusted) == client
+
+
+def test_a_refusal_becomes_a_problem_document() -> None:
+    reply = exchange.refusal(Refused(429, "too-many-events", "expected fewer", retry_after_s=60))
+
+    headers = dict(reply.headers)
+    assert reply.status == 429
+    assert headers[b"content-type"] == b"application/problem+json"
+    assert headers[b"retry-after"] == b"60"
+    assert headers[b"cache-control"] == b"private, no-store"
+    assert b'"title":"Too Many Requests","status":429,"detail":"expected fewer"' in reply.body
