@@ -17,6 +17,7 @@ from decisions.playbook import WrittenPlaybook
 from decisions.rules.checker import Typed
 from decisions.schema import Schema
 from decisions.templates import Token, parse
+from decisions.tokens import compile_fragments
 
 WARNINGS: dict[str, str] = {
     "never-matches": "The conditions of a rule contradict each other: whatever is granted, it "
@@ -38,11 +39,13 @@ _ALWAYS_THERE = ("time.", "now")  # derived from the moment of the request
 
 
 def warnings(written: WrittenPlaybook, catalogue: Catalogue | None = None) -> tuple[Problem, ...]:
-    """What to look at in a playbook that compiles, in file order."""
+    """What to look at, in file order; nothing while the playbook has errors, which come first."""
     findings = Findings(written)
     declared = declare(findings, catalogue)
     drafts = draft_rules(findings, declared.schema, allow_shadowed=True)
-    findings.problems.clear()  # errors are `compiling`'s to tell
+    compile_fragments(findings, declared.schema)
+    if findings.problems:
+        return ()
     for draft in drafts:
         if not draft.lowered.clauses:
             message = f'rule "{draft.rule.id}" never matches: its conditions contradict each other'

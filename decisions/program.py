@@ -139,7 +139,7 @@ class Program:
             if found != FORMAT:
                 raise ProgramError(f"expected a program of format {FORMAT}, got format {found}")
             return (yield from _decoded(body))
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, IndexError) as error:  # IndexError: a slot that is not there
             message = f"expected a program, got {len(raw)} other bytes: {error}"
             raise ProgramError(message) from error
 
@@ -155,8 +155,10 @@ def _decoded(body: msgspec.Raw) -> Generator[None, None, Program]:
             rules[number].extend(_RULE_CHUNK.decode(part))
         elif kind == _BLOCK:
             blocks[number].append(decode_block(bytes(part)))
-        else:
+        elif kind == _FRAGMENTS:
             fragments |= _FRAGMENT_CHUNK.decode(part)
+        else:
+            raise ProgramError(f"expected a chunk of kind 0 to {_FRAGMENTS}, got {kind}")
         yield
     slots = [
         Slot(slot, head.schema, tuple(rules[number]), Index(blocks[number]))

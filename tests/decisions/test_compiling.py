@@ -395,3 +395,14 @@ def test_the_public_names_work_as_documented() -> None:
     assert [step.rule for step in decision.steps] == ["shoes"]
     facts = {"segments": {"loyal"}, "interest": {"shoes": 62.0}}
     assert evaluate('"loyal" in segments && interest["shoes"] >= 40', facts) is True
+
+
+def test_an_unknown_unit_of_an_experiment_that_no_reader_checked_is_refused() -> None:
+    written = playbook(**offer())
+    experiment = written.rules[0].experiment
+    assert experiment is not None
+    # as a caller without a type checker may make one
+    odd = msgspec.structs.replace(experiment, unit="household")
+    rules = (msgspec.structs.replace(written.rules[0], experiment=odd),)
+    with pytest.raises(PlaybookErrors, match='unknown unit "household"'):
+        compile_playbook(msgspec.structs.replace(written, rules=rules))
