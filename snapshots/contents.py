@@ -16,6 +16,7 @@ from snapshots.manifest import Manifest, PartRef
 from snapshots.membership import INTERESTS, KEYS, SCORES, SEGMENTS, TRAITS
 
 PROGRAM = "program"
+RECORD = "record"  # for the builder alone: what the membership was computed from
 
 
 class Content(msgspec.Struct, frozen=True):
@@ -58,4 +59,6 @@ def wanted(manifest: Manifest) -> tuple[PartRef, ...]:
 
 def passed_over(manifest: Manifest) -> tuple[str, ...]:
     """The names of the parts that this version does not know."""
-    return tuple(part.name for part in manifest.parts if part.name not in CONTENTS)
+    return tuple(
+        part.name for part in manifest.parts if part.name not in CONTENTS and part.name != RECORD
+    )

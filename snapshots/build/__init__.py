@@ -9,10 +9,14 @@ Read in this order; a module imports only from the ones above it:
     reading         a folder in, a WrittenPlaybook out, or every error at once
     scaffold        `edgewise new`: a small playbook to start from
     sources         sources.yaml: which column is what
-    clean           rows in; what is impossible is counted and left out
-    identity        which rows are one customer
-    features        recency, frequency, monetary value, windows, per key
-    segments        CEL in, Ibis expressions out
+    feeds           files in, tables out; columns that are not there are refused by name
+    dialect         the functions of DuckDB that Ibis has no word for
+    clean           columns in, typed values out; what is impossible is counted and left out
+    catalogue       items and their categories: the feed's words into the shop's
+    identity        which rows are one customer; traits; visitor keys
+    features        recency, frequency, monetary value, windows, per category
+    expressions     CEL in, Ibis expressions out, or an error with a caret
+    segments        who is in which segment, and everybody's scores
     interests       faded purchases per customer
     assemble        columns and program in, parts out
     pipeline        the whole way, with progress

@@ -1,0 +1,180 @@
+"""Columns and program in, parts out: rows in the order of their keys, bytes ready for a store.
+
+The record is a part for the builder alone: what the membership was computed from, so that a later
+build without data knows whether it may be used again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import ibis
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from decisions import program as programs
+from decisions.program import Program
+from snapshots import membership
+from snapshots.build.identity import TRAIT, visitor_keys
+from snapshots.build.segments import SCORE, SEGMENT, Definitions, texts
+from snapshots.build.sources import Interests
+from snapshots.bundle import Packed, pack
+from snapshots.census import Interests as InterestColumns
+from snapshots.census import Score, Trait, encode_membership
+from snapshots.contents import PROGRAM, RECORD
+
+RECORD_FORMAT = 1
+SCORE_STEPS = 254  # codes 1 to 255; 0 is no score
+
+
+class Record(msgspec.Struct, frozen=True):
+    """What a membership was computed from.
+
+    customers, sizes: how many are in it, and in each segment. held: the categories bought.
+    """
+
+    categories: tuple[str, ...]
+    segments: dict[str, str]
+    scores: dict[str, str]
+    traits: tuple[str, ...]
+    interests: Interests
+    half_life_s: float
+    now_s: float
+    customers: int = 0
+    sizes: dict[str, int] = {}
+    held: tuple[str, ...] = ()
+
+    def differences(self, other: Record) -> list[str]:
+        """What of `other` could not be taken from a membership with this record, in words."""
+        found = []
+        for what in ("segments", "scores"):
+            mine, theirs = getattr(self, what), getattr(other, what)
+            for name in sorted(mine.keys() | theirs.keys()):
+                if mine.get(name) != theirs.get(name):
+                    state = "is gone" if name not in theirs else "has changed"
+                    found.append(f"{what[:-1]} {name} {state if name in mine else 'is new'}")
+        for name in sorted(set(self.traits) ^ set(other.traits)):
+            found.append(f"trait {name} is {'gone' if name in self.traits else 'new'}")
+        if (self.interests, self.half_life_s) != (other.interests, other.half_life_s):
+            found.append("interests are weighed in another way")
+        return found
+
+
+def record_of(
+    definitions: Definitions, interests: Interests, half_life_s: float, now_s: float
+) -> Record:
+    """The record of what is about to be computed."""
+    return Record(
+        categories=definitions.categories,
+        segments=texts(definitions.segments),
+        scores=texts(definitions.scores),
+        traits=tuple(sorted(definitions.traits)),
+        interests=interests,
+        half_life_s=half_life_s,
+        now_s=now_s,
+    )
+
+
+def beside(answers: Any, strongest: Any, top: int) -> Any:
+    """The answers of each customer with their strongest interests: id_0, weight_0, id_1, ...
+
+    strongest: customer, category, rank, weight. A place that nothing takes is null.
+    """
+    places: dict[str, Any] = {}
+    for place in range(top):
+        here = strongest["rank"] == place
+        places[f"id_{place}"] = strongest["category"].max(where=here)
+        places[f"weight_{place}"] = strongest["weight"].max(where=here)
+    wide = strongest.group_by("customer").aggregate(**places)
+    wide = wide.mutate(customer=wide["customer"].cast("string"))
+    return answers.left_join(wide, "customer").select(*answers.columns, *places)
+
+
+def membership_parts(
+    table: pa.Table, categories: Sequence[str], top: int, salt: str, now_s: float
+) -> list[Packed]:
+    """The parts of the membership. table: what `beside` gives, in any order.
+
+    Raises DataRefused when two customers have one key.
+    """
+    keys = visitor_keys(salt, table["customer"].to_pylist())
+    order = pc.sort_indices(keys)
+    table, rows = table.take(order), len(keys)
+    parts = encode_membership(
+        _buffer(keys.take(order), 8),
+        built_at_s=int(now_s),
+        segments=[
+            (name, _buffer(table[f"{SEGMENT}{name}"].cast(pa.uint8()), 1))
+            for name in _names(table, SEGMENT)
+        ],
+        traits={f"{name}": _trait(table[f"{TRAIT}{name}"]) for name in _names(table, TRAIT)},
+        scores={name: _score(table[f"{SCORE}{name}"]) for name in _names(table, SCORE)},
+        interests=_interests(table, categories, top if rows else 0),
+    )
+    return [pack(name, membership.FORMAT, raw) for name, raw in sorted(parts.items())]
+
+
+def program_part(program: Program) -> Packed:
+    """The part that every bundle has."""
+    return pack(PROGRAM, programs.FORMAT, program.encode())
+
+
+def record_part(record: Record) -> Packed:
+    """The builder's own part."""
+    return pack(RECORD, RECORD_FORMAT, msgspec.json.encode(record, order="deterministic"))
+
+
+def _names(table: pa.Table, prefix: str) -> list[str]:
+    return [name.removeprefix(prefix) for name in table.column_names if name.startswith(prefix)]
+
+
+def _buffer(column: Any, width: int) -> memoryview:
+    """The bytes of a column without nulls, as they lie."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    if not len(column):
+        return memoryview(b"")
+    data = memoryview(column.buffers()[1])
+    return data[column.offset * width : (column.offset + len(column)) * width]
+
+
+def _trait(column: Any) -> Trait:
+    values = sorted(value for value in pc.unique(column).to_pylist() if value is not None)
+    places = pc.index_in(column, value_set=pa.array(values, pa.string()))
+    codes = pc.add(pc.fill_null(places, -1), 1).cast(pa.uint32())
+    return Trait([None, *values], _buffer(codes, 4))
+
+
+def _score(column: Any) -> Score:
+    """Scores run from 0 to 1 in 255 steps; what lies outside is cut."""
+    cut = pc.min_element_wise(
+        pc.max_element_wise(column, 0.0, skip_nulls=False), 1.0, skip_nulls=False
+    )
+    codes = pc.add(pc.round(pc.multiply(cut, float(SCORE_STEPS))), 1.0)
+    return Score(_buffer(pc.fill_null(codes, 0.0).cast(pa.uint8()), 1))
+
+
+def _interests(table: pa.Table, categories: Sequence[str], top: int) -> InterestColumns:
+    """Ids and weights of all places, side by side per row."""
+    rows = table.num_rows
+    ids, weights = bytearray(rows * top * 2), bytearray(rows * top * 2)
+    for place in range(top):
+        id_ = pc.fill_null(table[f"id_{place}"].cast(pa.int32()), membership.NO_INTEREST)
+        weight = pc.fill_null(table[f"weight_{place}"], 0.0).cast(pa.float32()).cast(pa.float16())
+        for lane in (0, 1):
+            at = slice(2 * place + lane, None, 2 * top)
+            ids[at] = _buffer(id_.cast(pa.uint16()), 2)[lane::2].tobytes()
+            weights[at] = _buffer(weight, 2)[lane::2].tobytes()
+    return InterestColumns(tuple(categories), top, ids, weights)
+
+
+def connect(temporary: str, memory: str, threads: int) -> Any:
+    """An engine of its own for one build; what does not fit into memory goes to `temporary`."""
+    return ibis.duckdb.connect(
+        temp_directory=temporary,
+        memory_limit=memory,
+        threads=threads,
+        preserve_insertion_order=True,
+    )

@@ -1,0 +1,331 @@
+"""The whole way: a playbook, data and a store in; a signed version in the store out, and a report.
+
+Everything that can be wrong with words is looked at before a row is read; nothing is written to the
+store before everything is computed; `publish` sees to it that a version is there or not there. With
+no data, a changed rule is published beside the membership of the channel's current version.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+
+import msgspec
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from decisions.compiling import compile_with_ledger
+from decisions.errors import Position, Problem
+from decisions.ledger import Ledger
+from decisions.playbook import WrittenPlaybook, duration_s
+from snapshots.build import assemble, features, interests, segments
+from snapshots.build.assemble import Record
+from snapshots.build.catalogue import read_catalogue, with_categories
+from snapshots.build.clean import purchase_lines
+from snapshots.build.feeds import open_feeds
+from snapshots.build.identity import everybody, read_customers
+from snapshots.build.reading import read_playbook
+from snapshots.build.segments import SEGMENT
+from snapshots.build.sources import FILE, Written, read_sources
+from snapshots.bundle import Packed, check_stored, unpack
+from snapshots.contents import RECORD
+from snapshots.errors import DataRefused
+from snapshots.keys import (
+    PRIVATE_FILE,
+    PUBLIC_FILE,
+    PrivateKey,
+    PublicKeys,
+    read_private,
+    read_public,
+)
+from snapshots.manifest import part_path
+from snapshots.publish import publish_built, read_manifest
+from snapshots.store import Store, open_writable
+
+MEMORY = "1500MB"  # of DuckDB; beyond it goes to disk. The rest of 2 GiB is Python's and Arrow's
+US = 1_000_000
+MEMBERSHIP = "membership/"
+STAGES = ("playbook", "catalogue", "purchases", "segments", "interests", "parts", "publish")
+
+
+class Progress(NamedTuple):
+    """One stage has begun. place, of: which of how many; detail: what is known by now."""
+
+    stage: str
+    place: int
+    of: int
+    detail: str = ""
+
+
+OnProgress: TypeAlias = Callable[[Progress], None]
+
+
+class BuildReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What was read, made and published.
+
+    rows: feed → rows read. left_out: reason → purchase lines. segments: name → customers in it, in
+    the playbook's order. parts: name → bytes as stored. reused: without data, from the version
+    before. peak_bytes: of this process, so far.
+    """
+
+    channel: str
+    version: int
+    customers: int = 0
+    rows: dict[str, int] = {}
+    left_out: dict[str, int] = {}
+    segments: dict[str, int] = {}
+    parts: dict[str, int] = {}
+    warnings: tuple[Problem, ...] = ()
+    reused: bool = False
+    seconds: float = 0.0
+    peak_bytes: int = 0
+
+
+class Population(msgspec.Struct, frozen=True):
+    """What the data said: one row per customer (as `assemble.beside` gives it), and the counts."""
+
+    table: pa.Table
+    record: Record
+    rows: dict[str, int]
+    left_out: dict[str, int]
+
+
+class Publisher(NamedTuple):
+    """Where a version goes, and who signs it. trusted: whose versions count."""
+
+    store: Store
+    channel: str
+    private: PrivateKey
+    trusted: PublicKeys
+    clock: Callable[[], float]
+
+
+def build(
+    playbook: str | Path,
+    data: str | Path | None,
+    store: str,
+    keys: str | Path,
+    *,
+    now_s: float,
+    channel: str = "live",
+    clock: Callable[[], float] = time.time,
+    on_progress: OnProgress = lambda progress: None,
+) -> BuildReport:
+    """Builds a playbook and publishes it.
+
+    data: the folder of the feeds, or None to take the membership of the channel's current version.
+    store: a URL or folder. keys: the folder of the publisher's keys. now_s: the moment as of which
+    everything is computed; the manifest is dated by `clock`. Raises PlaybookErrors, DataRefused,
+    KeysRefused, StoreUnavailable; then nothing was published.
+    """
+    started = time.perf_counter()
+    publisher = _publisher(store, channel, Path(keys), clock)
+    on_progress(_stage("playbook", str(playbook)))
+    written = read_playbook(playbook)
+    sources = read_sources(Path(playbook)) if (Path(playbook) / FILE).exists() else None
+    if data is None:
+        report = _without_data(publisher, written, sources, on_progress)
+    else:
+        sources = sources or read_sources(Path(playbook))
+        report = _with_data(publisher, written, sources, Path(data), now_s, on_progress)
+    seconds = time.perf_counter() - started
+    return msgspec.structs.replace(report, seconds=seconds, peak_bytes=peak_bytes())
+
+
+def _with_data(
+    publisher: Publisher,
+    playbook: WrittenPlaybook,
+    sources: Written,
+    data: Path,
+    now_s: float,
+    on_progress: OnProgress,
+) -> BuildReport:
+    population = compute(playbook, sources, data, now_s, on_progress)
+    record = population.record
+
+    def members(salt: str) -> list[Packed]:
+        top = record.interests.top
+        parts = assemble.membership_parts(
+            population.table, record.categories, top, salt, record.now_s
+        )
+        return [*parts, assemble.record_part(record)]
+
+    on_progress(_stage("parts", f"{record.customers:,} customers"))
+    report = _publish(publisher, playbook, record.categories, members, on_progress)
+    return msgspec.structs.replace(
+        report,
+        customers=record.customers,
+        segments=record.sizes,
+        rows=population.rows,
+        left_out=population.left_out,
+        warnings=never_held(playbook, record.held),
+    )
+
+
+def _without_data(
+    publisher: Publisher,
+    playbook: WrittenPlaybook,
+    sources: Written | None,
+    on_progress: OnProgress,
+) -> BuildReport:
+    """A changed rule beside the membership that is there; refused when that would not be the one
+    that the playbook now asks for."""
+    manifest = read_manifest(publisher.store, publisher.channel, publisher.trusted)
+    kept = {part.name: part for part in manifest.parts} if manifest else {}
+    stored = {
+        name: Packed(part, publisher.store.read(part_path(part), part.bytes))
+        for name, part in kept.items()
+        if name == RECORD or name.startswith(MEMBERSHIP)
+    }
+    for part in stored.values():
+        check_stored(part.ref, part.stored)
+    if RECORD not in stored:
+        if playbook.segments or sources is not None:
+            raise _refused(
+                f"expected a version of channel {publisher.channel} with segments, found none"
+            )
+        return _publish(publisher, playbook, (), lambda _: [], on_progress)
+    part = stored[RECORD]
+    record = msgspec.json.decode(unpack(part.ref, part.stored), type=Record)
+    half_life_s = duration_s(playbook.settings.interest.half_life)
+    definitions = segments.define(playbook, sources, record.categories)
+    settings = sources.sources.interests if sources else record.interests
+    wanted = assemble.record_of(definitions, settings, half_life_s, record.now_s)
+    if differences := record.differences(wanted):
+        raise _refused(
+            f"expected the segments of version {manifest.version}" if manifest else "", differences
+        )
+    report = _publish(
+        publisher, playbook, record.categories, lambda _: list(stored.values()), on_progress
+    )
+    sizes = {name: record.sizes[name] for name in playbook.segments}
+    return msgspec.structs.replace(report, customers=record.customers, segments=sizes, reused=True)
+
+
+def _publish(
+    publisher: Publisher,
+    playbook: WrittenPlaybook,
+    categories: tuple[str, ...],
+    members: Callable[[str], list[Packed]],
+    on_progress: OnProgress,
+) -> BuildReport:
+    """members: the ledger's salt in, every part but the program out."""
+    packed: dict[str, int] = {}
+
+    def parts_of(ledger: Ledger | None) -> tuple[list[Packed], Ledger]:
+        compiled = compile_with_ledger(playbook, ledger, {"category": categories})
+        parts = [assemble.program_part(compiled.program), *members(compiled.ledger.salt)]
+        packed.update({part.ref.name: part.ref.bytes for part in parts})
+        on_progress(_stage("publish", f"{len(parts)} parts"))
+        return parts, compiled.ledger
+
+    manifest = publish_built(
+        publisher.store,
+        publisher.channel,
+        parts_of,
+        publisher.private,
+        now_s=publisher.clock(),
+        keys=publisher.trusted,
+    )
+    return BuildReport(channel=manifest.channel, version=manifest.version, parts=packed)
+
+
+def compute(
+    playbook: WrittenPlaybook,
+    sources: Written,
+    data: Path,
+    now_s: float,
+    on_progress: OnProgress = lambda progress: None,
+) -> Population:
+    """Everything that data says about customers, as of `now_s`, under their own ids.
+
+    Raises PlaybookErrors and DataRefused; the engine and its files are gone when it returns.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgewise-") as temporary:
+        connection = assemble.connect(temporary, MEMORY, os.cpu_count() or 1)
+        try:
+            return _computed(connection, playbook, sources, data, now_s, on_progress)
+        finally:
+            connection.disconnect()
+
+
+def _computed(
+    connection: Any,
+    playbook: WrittenPlaybook,
+    sources: Written,
+    data: Path,
+    now_s: float,
+    on_progress: OnProgress,
+) -> Population:
+    settings, now_us = sources.sources, round(now_s * US)
+    half_life_s = duration_s(playbook.settings.interest.half_life)
+    feeds = open_feeds(connection, sources, data)
+    on_progress(_stage("catalogue", feeds.catalogue.called()))
+    items = read_catalogue(connection, sources, feeds.catalogue)
+    compile_with_ledger(playbook, None, {"category": items.categories})  # its errors come first
+    definitions = segments.define(playbook, sources, items.categories)
+    traits = None
+    if feeds.customers is not None and settings.customers is not None:
+        traits = read_customers(sources, feeds.customers, settings.customers)
+    on_progress(_stage("purchases", feeds.purchases.called()))
+    lines = with_categories(purchase_lines(feeds.purchases, settings.purchases, now_us), items)
+    found = features.compute(connection, lines, items.categories, now_us)
+    on_progress(_stage("segments", f"{found.lines:,} lines"))
+    ids = everybody(found.totals, traits)
+    answers = segments.answers(definitions, playbook, found, ids, traits, now_us)
+    answers = connection.create_table("answers", answers, temp=True)
+    on_progress(_stage("interests", f"{len(definitions.segments)} segments"))
+    strongest = interests.weigh(found.baskets, settings.interests, half_life_s, now_us)
+    strongest = connection.create_table("strongest", strongest, temp=True)
+    table = assemble.beside(answers, strongest, settings.interests.top).to_pyarrow()
+    sizes = {name: pc.sum(table[f"{SEGMENT}{name}"]).as_py() or 0 for name in definitions.segments}
+    record = assemble.record_of(definitions, settings.interests, half_life_s, now_s)
+    record = msgspec.structs.replace(
+        record, customers=table.num_rows, sizes=sizes, held=found.held()
+    )
+    rows = {"purchases": found.lines, "catalogue": items.rows}
+    return Population(table, record, rows, found.left_out)
+
+
+def never_held(playbook: WrittenPlaybook, held: Iterable[str]) -> tuple[Problem, ...]:
+    """Warnings of sensitive categories that nobody ever bought: a typo would guard nothing."""
+    there = set(held)
+    warnings = []
+    for place, value in enumerate(playbook.settings.sensitive_values.get("category", ())):
+        if value not in there:
+            near = get_close_matches(value, there, 1)
+            hint = f", did you mean {near[0]}?" if near else ""
+            message = f"the data never holds the sensitive category {value}{hint}"
+            at = playbook.where("settings", "sensitive_values", "category", place)
+            warnings.append(Problem(code="never-held", message=message, at=at, severity="warning"))
+    return tuple(warnings)
+
+
+def peak_bytes() -> int:
+    """The most memory that this process ever held."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1_024
+
+
+def _publisher(store: str, channel: str, keys: Path, clock: Callable[[], float]) -> Publisher:
+    private = read_private(keys / PRIVATE_FILE)
+    public = keys / PUBLIC_FILE
+    trusted = {**(read_public(public) if public.exists() else {}), **private.public()}
+    return Publisher(open_writable(store), channel, private, trusted, clock)
+
+
+def _stage(stage: str, detail: str = "") -> Progress:
+    return Progress(stage, STAGES.index(stage), len(STAGES), detail)
+
+
+def _refused(what: str, differences: Iterable[str] = ()) -> DataRefused:
+    found = "".join(f"; {difference}" for difference in differences)
+    message = f"{what}{found}: build with --data"
+    return DataRefused([Problem(code="needs-data", message=message, at=Position("segments.yaml"))])
