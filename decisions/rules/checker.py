@@ -276,7 +276,8 @@ class _Checker:
         other, second = self.visit(expr.other, variables)
         both = kinds.common([first, second])
         if both in {None, kinds.NUMBER}:
-            self.complain(f"expected one kind on both sides of `:`, got {first} and {second}", expr)
+            what = f"expected one kind on both sides of `:`, got {first} and {second}"
+            return self.complain(what, expr)
         return Ternary(test, then, other, expr.at), both or UNKNOWN
 
     def overload(
@@ -335,10 +336,10 @@ class _Checker:
     def map_of(self, expr: MapOf, variables: Variables) -> Checked:
         keys = [self.visit(key, variables) for key, _ in expr.entries]
         values = [self.visit(value, variables) for _, value in expr.entries]
-        if any(kind.name not in {"bool", "int", "string", "unknown"} for _, kind in keys):
-            self.complain("expected keys of kind bool, int or string", expr)
         key_kind = self.one_kind([kind for _, kind in keys], expr)
         value_kind = self.one_kind([kind for _, kind in values], expr)
+        if any(kind.name not in {"bool", "int", "string", "unknown"} for _, kind in keys):
+            return self.complain("expected keys of kind bool, int or string", expr)
         try:
             KeyedMap((key.value, None) for key, _ in keys if isinstance(key, Literal))
         except EvaluationError as error:

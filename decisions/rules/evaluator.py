@@ -115,6 +115,8 @@ def _name(expr: Name, context: Context) -> Run:
 
 def _select(expr: Select, context: Context) -> Run:
     name, operand = expr.field, _compile(expr.operand, context)
+    if expr.test and isinstance(expr.operand, Attr):
+        return reading.membership(expr.operand.name, lambda _: name, operand, context)
     if expr.test:
         return reading.has_field(operand, name)
     if words := reading.words(expr, context):

@@ -43,10 +43,22 @@ def of_type(type_: str) -> Kind:
 
 def common(kinds: Iterable[Kind]) -> Kind | None:
     """The kind that all of them are: NUMBER for ints beside doubles, None if there is none."""
-    found = {kind for kind in kinds if kind != UNKNOWN}
-    if len(found) > 1 and found <= NUMBERS:
+    found: Kind | None = UNKNOWN
+    for kind in kinds:
+        found = found and _both(found, kind)
+    return found
+
+
+def _both(left: Kind, right: Kind) -> Kind | None:
+    if left == right or UNKNOWN in {left, right}:
+        return right if left == UNKNOWN else left
+    if left in NUMBERS and right in NUMBERS:
         return NUMBER
-    return None if len(found) > 1 else next(iter(found), UNKNOWN)
+    if left.name != right.name:
+        return None
+    item = common([left.item or UNKNOWN, right.item or UNKNOWN])
+    key = common([left.key or UNKNOWN, right.key or UNKNOWN])
+    return None if item is None or key is None else Kind(left.name, item, key)
 
 
 def may_equal(left: Kind, right: Kind) -> bool:
@@ -75,7 +87,12 @@ def fitting(overloads: Sequence[Overload], args: Sequence[Kind]) -> Sequence[Ove
         for overload in overloads
         if len(overload.args) == len(names)
         and all(name in {"unknown", arg} for name, arg in zip(names, overload.args, strict=True))
+        and (overload.result != "list" or _items(args) is not None)
     ]
+
+
+def _items(args: Sequence[Kind]) -> Kind | None:
+    return common(kind.item or UNKNOWN for kind in args)
 
 
 def result(overloads: Sequence[Overload], args: Sequence[Kind]) -> Kind:
@@ -85,5 +102,5 @@ def result(overloads: Sequence[Overload], args: Sequence[Kind]) -> Kind:
         return UNKNOWN
     name = names.pop()
     if name == "list":
-        return Kind("list", common(kind.item or UNKNOWN for kind in args))
+        return Kind("list", _items(args))
     return Kind(name)
