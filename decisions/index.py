@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -38,7 +38,9 @@ LATE = ("tags", "time.", "now")  # derived when read, so asked only of clauses s
 class _PackedBlock(msgspec.Struct, frozen=True, array_like=True):
     """A `Block` on the wire."""
 
-    rules: list[int]  # the first clause's rule, then the distance to the next clause's
+    rules: Annotated[
+        list[int], msgspec.Meta(min_length=1)
+    ]  # the first clause's rule, then the distance to the next clause's
     needs: list[tuple[int, PackedBits]]
     residual: list[int]
     planes: list[PackedPlane]
@@ -105,7 +107,7 @@ def decode_block(data: bytes) -> Block:
     try:
         packed = _DECODER.decode(data)
         planes = [open_plane(plane) for plane in packed.planes]
-    except (msgspec.MsgspecError, KeyError) as error:
+    except (msgspec.MsgspecError, KeyError, ValueError) as error:
         raise ProgramError(f"expected a block of the index, got {error}") from error
     rules: Sequence[int] = list(accumulate(packed.rules))
     if rules == list(range(rules[0], rules[0] + len(rules))):

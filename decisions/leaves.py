@@ -65,8 +65,7 @@ def opposite(predicate: Predicate) -> Predicate:
             return Member(attribute, member, not negated)
         case Prefix(attribute, prefix, negated):
             return Prefix(attribute, prefix, not negated)
-        case Present(attribute, negated):
-            return Present(attribute, not negated)
+    return Present(predicate.attribute, not predicate.negated)
 
 
 def needs_of(predicate: Predicate, schema: Schema) -> int:

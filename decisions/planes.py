@@ -8,10 +8,11 @@ every bitset stands for clause i. A plane knows no rules, no order and no grants
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
-from typing import Any, ClassVar, TypeAlias
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import msgspec
 
@@ -26,7 +27,9 @@ from decisions.predicates import (
 )
 from decisions.rules.values import ABSENT
 
-PackedBits: TypeAlias = int | list[int] | bytes  # one place; a few; a little-endian bitset
+PackedPlace: TypeAlias = Annotated[int, msgspec.Meta(ge=0, lt=65_536)]
+# One place; a few; a little-endian bitset.
+PackedBits: TypeAlias = PackedPlace | list[PackedPlace] | bytes
 Point: TypeAlias = int | float | str
 
 
@@ -119,12 +122,14 @@ class Scale:
 
 
 def open_scale(packed: PackedScale) -> Scale:
-    """The scale that was packed."""
+    """The scale that was packed. Raises ValueError if its parts do not fit each other."""
+    if len(packed.before) != len(packed.points) or len(packed.after) not in {0, len(packed.points)}:
+        raise ValueError("a scale whose flips and points are not as many")
     before, after = ([unpack(bits) for bits in side] for side in (packed.before, packed.after))
     return Scale(packed.points, unpack(packed.start), unpack(packed.nan), before, after)
 
 
-class Plane:
+class Plane(ABC):
     """One attribute of one block; `match` is the whole of it.
 
     tested: the clauses with a predicate here. absent: what is left of all clauses when the
@@ -146,9 +151,9 @@ class Plane:
         self.attribute, self.tested, self.default, self.absent = attribute, tested, default, absent
         self.table, self.scales = table, scales
 
+    @abstractmethod
     def match(self, value: Any) -> int:
         """The clauses that the attribute's value leaves alive."""
-        raise NotImplementedError
 
     def pack(self) -> PackedPlane:
         """The wire form."""
@@ -259,7 +264,7 @@ KINDS: dict[str, type[Plane]] = {
 
 
 def open_plane(packed: PackedPlane) -> Plane:
-    """The plane that was packed. Raises KeyError for a kind of a newer version."""
+    """The plane that was packed. Raises KeyError for a kind of a newer version, and ValueError."""
     return KINDS[packed.kind](
         packed.attribute,
         unpack(packed.tested),
@@ -313,15 +318,14 @@ def build_plane(
     return kind(attribute, tested, default, absent, table, scales)
 
 
-def _entries(predicate: OneOf | Member | Prefix) -> frozenset[str | bool]:
-    """The table's keys that a predicate stands under."""
+def _entries(predicate: OneOf | Member | Prefix) -> Iterable[str | bool]:
+    """The table's keys that a predicate stands under, each once, in written order."""
     match predicate:
         case OneOf(_, values):
-            return frozenset(values)
+            return dict.fromkeys(values)
         case Member(_, member):
-            return frozenset((member,))
-        case Prefix(_, prefix):
-            return frozenset((prefix,))
+            return (member,)
+    return (predicate.prefix,)
 
 
 class _ScaleDraft:

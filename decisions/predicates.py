@@ -117,11 +117,9 @@ def holds(predicate: Predicate, facts: Mapping[str, Any]) -> bool:
             return (member in value) != negated
         case Prefix(_, prefix, negated):
             return bool(value.startswith(prefix)) != negated
-        case Within(_, None, spans, nan):
-            return _inside(value, spans, nan)
-        case Within(_, key, spans, nan, zero):
-            value = value.get(key, 0 if zero else ABSENT)
-            return value is not ABSENT and _inside(value, spans, nan)
+    if predicate.key is not None:
+        value = value.get(predicate.key, 0 if predicate.zero else ABSENT)
+    return value is not ABSENT and _inside(value, predicate.spans, predicate.nan)
 
 
 def _inside(value: Any, spans: tuple[Span, ...], nan: bool) -> bool:

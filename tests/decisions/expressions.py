@@ -167,7 +167,7 @@ expressions = st.recursive(leaves, _grow, max_leaves=8)
 
 # Facts, as a caller may hand them in: `true`, 1 and 1.0 where another type is meant, too.
 
-_anything = st.sampled_from([True, 1, 1.0, "1", None, [], {}])
+_anything: st.SearchStrategy[Any] = st.sampled_from([True, 1, 1.0, "1", None, [], {}])
 _string_values = st.sampled_from(WORDS) | _anything
 _number_values = st.sampled_from([*NUMBERS, *EXTREMES, math.nan]) | _anything
 _entries = st.dictionaries(st.sampled_from(KEYS), _number_values, max_size=4) | _anything

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -55,3 +58,100 @@ def test_the_index_agrees_with_the_plain_scan_and_never_misses_what_cel_finds_tr
         true = [rule for rule, expr in enumerate(rules) if is_true(expr, facts)]
         assert set(true) <= set(scanned)
         assert [rule for rule in scanned if opened.exact(rule) and rule not in true] == []
+
+
+def test_candidates_come_in_match_order_each_once_and_say_whether_they_are_exact() -> None:
+    split = Lowered((*FRENCH.clauses, *LOYAL.clauses), exact=False)
+    built = build([NEVER, split, LOYAL, ALWAYS], block_size=1)
+    facts = GATE.facts({"geo": {"country": "FR"}, "segments": ["loyal"]}, EVERYTHING, 0.0)
+    assert list(built.candidates(facts, EVERYTHING)) == [1, 2, 3]
+    assert [built.exact(rule) for rule in (1, 2, 3)] == [False, True, True]
+    assert len(built.blocks) == 4
+
+
+def test_what_is_not_granted_is_no_candidate_even_if_the_facts_had_it() -> None:
+    facts = {"segments": frozenset({"loyal"}), "geo.country": "FR"}
+    built = build([LOYAL, FRENCH, ALWAYS])
+    assert list(built.candidates(facts, NOTHING)) == [1, 2]
+    assert list(built.candidates(facts, FUNCTIONAL | PERSONALIZATION)) == [0, 1, 2]
+
+
+def test_an_attribute_is_not_read_for_rules_that_are_out_already() -> None:
+    both = Lowered((Clause((OneOf("geo.country", ("FR",)), Member("tags", "hot"))),))
+    built = build([both, ALWAYS])
+    assert list(built.candidates({"geo.country": "DE"}, EVERYTHING)) == [1]
+    with pytest.raises(KeyError):
+        list(built.candidates({"geo.country": "FR"}, EVERYTHING))
+
+
+def test_rules_that_hold_always_are_candidates_of_anybody_without_a_look_at_the_facts() -> None:
+    assert list(build([ALWAYS, ALWAYS]).candidates({}, NOTHING)) == [0, 1]
+    assert list(build([]).candidates({}, NOTHING)) == []
+
+
+def test_only_so_many_grant_masks_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(index, "MAX_MASKS", 2)
+    built = build([FRENCH])
+    for granted in (0, 1, 2, 3):
+        assert list(built.candidates({"geo.country": "FR"}, granted)) == [0]
+    assert len(built.blocks[0].living) <= 2
+
+
+def test_the_same_rules_give_the_same_bytes_and_a_decoded_index_encodes_to_its_own() -> None:
+    rules = [
+        LOYAL,
+        Lowered((*FRENCH.clauses, Clause((Present("geo.city", True),)))),
+        Lowered(
+            (Clause((Within("interest", "a", ((1, True, 5, True), (9, False, None, False))),)),)
+        ),
+        Lowered((Clause((OneOf("traits.flag", (True,)),)),), exact=False),
+        ALWAYS,
+    ]
+    encoded = build(rules).encode_blocks()
+    assert build(rules).encode_blocks() == encoded
+    assert Index(map(decode_block, encoded)).encode_blocks() == encoded
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\xc0", b"\x94\x90\x90\x90\x91\x97\xa3new\xa1a\x00\x00\x00\x80\x80"]
+)
+def test_bytes_that_are_no_block_are_refused(data: bytes) -> None:
+    with pytest.raises(ProgramError, match="expected a block of the index"):
+        decode_block(data)
+
+
+@given(st.data())
+def test_a_damaged_block_is_refused_or_a_block_and_nothing_else(data: st.DataObject) -> None:
+    numbers = Within("cart.items", None, ((1, True, 5, True), (9, False, None, False)))
+    rules = [LOYAL, FRENCH, Lowered((Clause((numbers,)), Clause((Present("geo.city"),)))), ALWAYS]
+    raw = bytearray(build(rules).encode_blocks()[0])
+    for _ in range(data.draw(st.integers(1, 3))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        decode_block(bytes(raw))
+    except ProgramError:
+        return
+
+
+def test_the_bytes_do_not_depend_on_the_hash_seed() -> None:
+    script = (
+        "from decisions.index import build\n"
+        "from decisions.lowering import lower\n"
+        "from decisions.rules.checker import check\n"
+        "from decisions.rules.parser import parse\n"
+        "from decisions.schema import schema_of\n"
+        'text = \'geo.country in ["FR", "DE", "IT"] && cart.items > interest.a + interest.b\'\n'
+        "lowered = lower(check(parse(text), text, schema_of()).expr, schema_of())\n"
+        "print(build([lowered]).encode_blocks())\n"
+    )
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout
+        for seed in ("1", "2", "3")
+    }
+    assert len(printed) == 1
