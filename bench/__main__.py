@@ -194,12 +194,12 @@ def keep(answers: dict[str, Answer]) -> None:
 def rows(question: str, answer: Answer, budgets: dict[str, Budget]) -> list[str]:
     """One question's part of the table: what has a budget first."""
     lines = [
-        f"  {budget.says:<58}{budget.limit():>18}{shown(answer.figures.get(name)):>12}  "
+        f"  {budget.says:<72}{budget.limit():>20}{shown(answer.figures.get(name)):>12}  "
         + ("ok" if budget.holds(answer.figures.get(name)) else "BREACHED")
         for name, budget in budgets.items()
     ]
     others = [name for name in answer.figures if name not in budgets]
-    lines += [f"  {question}.{name:<75}{shown(answer.figures[name]):>12}" for name in others]
+    lines += [f"  {f'{question}.{name}':<92}{shown(answer.figures[name]):>12}" for name in others]
     if answer.attempts > 1:
         lines.append(f"  measured {answer.attempts} times")
     return [*lines, *answer.error.splitlines()[-40:]]
@@ -218,8 +218,9 @@ def page(results: Results, budgets: Budgets) -> str:
         "| question | budget | measured | commit |",
         "|---|---|---|---|",
     ]
-    for question, answer in results.answers.items():
-        known = budgets.get(question, {})
+    for question, known in budgets.items():
+        if (answer := results.answers.get(question)) is None:
+            continue
         for name, budget in known.items():
             figure = f"{shown(answer.figures.get(name))} {budget.unit}"
             lines.append(f"| {budget.says} | {budget.limit()} | {figure} | {answer.commit} |")
