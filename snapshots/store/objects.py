@@ -35,7 +35,7 @@ class ObjectStore:
     def read(self, path: str, max_bytes: int) -> bytes:
         """As the protocol says."""
         fetched = self._fetch(path, "", max_bytes)
-        return fetched.data if fetched else b""
+        return fetched.data if fetched else b""  # never: without a tag nothing is unchanged
 
     def read_if_changed(self, path: str, etag: str, max_bytes: int) -> Fetched | None:
         """As the protocol says."""

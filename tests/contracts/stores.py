@@ -1,0 +1,125 @@
+"""What every store must do. An implementation's tests inherit a class and give its fixtures."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from snapshots.errors import AlreadyThere, NotThere, StoreUnavailable, TooLarge
+from snapshots.store import ReadableStore, Store
+
+PATH = "channels/live.jws"
+DATA = b"signed bytes"
+
+
+class ReadableStoreContract:
+    """What an edge counts on. Fixtures: `store`, `absent` (a store that is not there), and
+    `written`, which put DATA at PATH and may be called with other bytes to change it."""
+
+    def test_what_was_written_is_read(self, store: ReadableStore, written: Written) -> None:
+        written(DATA)
+        assert store.read(PATH, 100) == DATA
+
+    def test_a_path_with_nothing_there_is_named(self, store: ReadableStore) -> None:
+        with pytest.raises(NotThere, match=r"expected parts/none in .*, found nothing") as refused:
+            store.read("parts/none", 100)
+        assert refused.value.path == "parts/none"
+        with pytest.raises(NotThere):
+            store.read_if_changed("parts/none", "", 100)
+
+    def test_no_more_bytes_are_read_than_were_asked_for(
+        self, store: ReadableStore, written: Written
+    ) -> None:
+        written(DATA)
+        assert store.read(PATH, len(DATA)) == DATA
+        with pytest.raises(TooLarge, match=f"expected at most {len(DATA) - 1} bytes"):
+            store.read(PATH, len(DATA) - 1)
+
+    def test_what_has_not_changed_is_not_read_again(
+        self, store: ReadableStore, written: Written
+    ) -> None:
+        written(DATA)
+        first = store.read_if_changed(PATH, "", 100)
+        assert first and first.data == DATA
+        assert first.etag
+        assert store.read_if_changed(PATH, first.etag, 100) is None
+        written(b"other bytes, longer")
+        second = store.read_if_changed(PATH, first.etag, 100)
+        assert second and second.data == b"other bytes, longer"
+
+    def test_a_store_says_where_it_is_without_secrets(self, store: ReadableStore) -> None:
+        assert store.where
+        assert "secret" not in store.where
+
+    def test_a_store_that_is_not_there_is_one_clear_error(self, absent: ReadableStore) -> None:
+        with pytest.raises(StoreUnavailable, match="expected"):
+            absent.read(PATH, 100)
+
+
+class StoreContract(ReadableStoreContract):
+    """What a publisher counts on besides."""
+
+    def test_a_path_is_created_once(self, store: Store) -> None:
+        store.create(PATH, DATA)
+        with pytest.raises(AlreadyThere, match=f"expected to be the first to write {PATH}"):
+            store.create(PATH, b"late")
+        assert store.read(PATH, 100) == DATA
+
+    def test_of_many_who_create_a_path_at_once_one_wins(self, store: Store) -> None:
+        def create(number: int) -> int | None:
+            try:
+                store.create(PATH, b"%d" % number)
+            except AlreadyThere:
+                return None
+            return number
+
+        with ThreadPoolExecutor(8) as threads:
+            winners = [number for number in threads.map(create, range(16)) if number is not None]
+        assert len(winners) == 1
+        assert store.read(PATH, 100) == b"%d" % winners[0]
+
+    def test_replacing_takes_what_is_there(self, store: Store) -> None:
+        store.replace(PATH, DATA)
+        store.replace(PATH, b"new")
+        assert store.read(PATH, 100) == b"new"
+
+    def test_a_folder_lists_what_lies_under_it_and_nothing_beside(self, store: Store) -> None:
+        for path in ("channels/live/10.jws", "channels/live/2.jws", "channels/livelier/1.jws"):
+            store.create(path, DATA)
+        store.create(PATH, DATA)
+        assert store.list("channels/live/") == ["channels/live/10.jws", "channels/live/2.jws"]
+        assert store.list("parts/") == []
+
+    def test_what_is_deleted_is_gone_and_may_be_created_again(self, store: Store) -> None:
+        store.create(PATH, DATA)
+        store.delete(PATH)
+        store.delete(PATH)
+        with pytest.raises(NotThere):
+            store.read(PATH, 100)
+        store.create(PATH, b"new")
+        assert store.read(PATH, 100) == b"new"
+
+    def test_bytes_of_any_size_come_back(self, store: Store) -> None:
+        large = bytes(range(256)) * 30_000
+        store.create("parts/large", large)
+        store.create("parts/empty", b"")
+        assert store.read("parts/large", len(large)) == large
+        assert store.read("parts/empty", 0) == b""
+
+
+class Written:
+    """Puts bytes at PATH, however that is done behind the store."""
+
+    def __call__(self, data: bytes) -> None:
+        raise NotImplementedError
+
+
+class WrittenTo(Written):
+    """Through the store itself."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def __call__(self, data: bytes) -> None:
+        self.store.replace(PATH, data)

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from snapshots.errors import NotThere, StoreUnavailable, TooLarge
+from snapshots.store import HttpStore
+from snapshots.store.origin import MAX_REDIRECTS, PATIENCE_S, SLOWEST_BYTES_PER_S, retry_after_s
+from tests.snapshots.store.origins import Answer, BaseHandler, ScriptedOrigin, http_date, reply
+
+PATH = "channels/live.jws"
+
+
+class Chunks(httpx.SyncByteStream):
+    def __init__(self, chunks: Iterator[bytes] | list[bytes]) -> None:
+        self.chunks = chunks
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self.chunks)
+
+
+@contextlib.contextmanager
+def served(directory: Path, answer: Answer) -> Iterator[tuple[ScriptedOrigin, HttpStore]]:
+    """A store over a real server that answers as `answer` does."""
+    origin = ScriptedOrigin(directory, answer)
+    with contextlib.closing(HttpStore(origin.start())) as store:
+        yield origin, store
+    origin.stop()
+
+
+def faked(answer: httpx.Response, **rest: object) -> HttpStore:
+    transport = httpx.MockTransport(lambda _: answer)
+    return HttpStore("http://origin.test", transport=transport, **rest)  # type: ignore[arg-type] # clocks
+
+
+@pytest.mark.parametrize("status", [403, 500, 503, 206, 301])
+def test_any_other_answer_than_200_is_an_unavailable_store(status: int) -> None:
+    with pytest.raises(StoreUnavailable, match=f"expected 200, got {status}"):
+        faked(httpx.Response(status)).read(PATH, 10)
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_nothing_there_is_told_from_no_answer(status: int) -> None:
+    with pytest.raises(NotThere):
+        faked(httpx.Response(status)).read(PATH, 10)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("120", 120.0),
+        (" 7 ", 7.0),
+        ("999999999", 3_600.0),
+        (http_date(1_060.0), 60.0),
+        (http_date(900.0), 0.0),
+        ("", None),
+        ("soon", None),
+        ("-5", None),
+        ("\u00b2", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date_and_at_most_an_hour(
+    header: str, expected: float | None
+) -> None:
+    assert retry_after_s(header, 1_000.0) == expected
+
+
+def test_what_the_origin_asks_for_is_passed_on() -> None:
+    store = faked(httpx.Response(503, headers={"Retry-After": "120"}))
+    with pytest.raises(StoreUnavailable) as refused:
+        store.read(PATH, 10)
+    assert refused.value.retry_after_s == 120.0
+
+
+def test_a_304_that_nobody_asked_for_is_an_error() -> None:
+    with pytest.raises(StoreUnavailable, match="got 304"):
+        faked(httpx.Response(304)).read(PATH, 10)
+    with pytest.raises(StoreUnavailable, match="got 304"):
+        faked(httpx.Response(304)).read_if_changed(PATH, "", 10)
+
+
+def test_an_encoded_body_is_refused_rather_than_expanded() -> None:
+    answer = httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=Chunks([b"x"]))
+    with pytest.raises(StoreUnavailable, match="got Content-Encoding gzip"):
+        faked(answer).read(PATH, 10)
+
+
+def test_endless_bytes_stop_at_the_limit() -> None:
+    endless = Chunks(itertools.repeat(b"x" * 1_000))
+    with pytest.raises(TooLarge, match="expected at most 5000 bytes, got more"):
+        faked(httpx.Response(200, stream=endless)).read(PATH, 5_000)
+
+
+def test_bytes_that_trickle_are_given_up() -> None:
+    now_s = itertools.count(0.0, 1.0)
+    trickle = Chunks(itertools.repeat(b"x"))
+    store = faked(httpx.Response(200, stream=trickle), elapsed=lambda: next(now_s))
+    with pytest.raises(StoreUnavailable, match=f"expected {SLOWEST_BYTES_PER_S} bytes a second"):
+        store.read(PATH, 10**9)
+    assert next(now_s) < PATIENCE_S + 5
+
+
+def test_redirects_are_followed_a_few_times_and_no_further(tmp_path: Path) -> None:
+    def away(request: BaseHandler) -> None:
+        left = int(request.path.rpartition("=")[2]) if "=" in request.path else 3
+        if left:
+            reply(request, 302, b"", Location=f"/there?left={left - 1}")
+        else:
+            reply(request, 200, b"found")
+
+    with served(tmp_path, away) as (origin, store):
+        assert store.read(PATH, 10) == b"found"
+        assert len(origin.requests) == MAX_REDIRECTS + 1
+        origin.answer = lambda request: reply(request, 302, b"", Location="/again")
+        with pytest.raises(StoreUnavailable, match=f"expected at most {MAX_REDIRECTS} redirects"):
+            store.read(PATH, 10)
+
+
+def test_a_redirect_never_leaves_https() -> None:
+    transport = httpx.MockTransport(
+        lambda request: httpx.Response(302, headers={"Location": "http://elsewhere.test/"})
+    )
+    store = HttpStore("https://origin.test", transport=transport)
+    with pytest.raises(StoreUnavailable, match="expected to stay on https"):
+        store.read(PATH, 10)
+
+
+def test_a_redirect_from_http_to_https_is_taken() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.scheme == "https":
+            return httpx.Response(200, stream=Chunks([b"safe"]))
+        return httpx.Response(302, headers={"Location": str(request.url.copy_with(scheme="https"))})
+
+    store = HttpStore("http://origin.test", transport=httpx.MockTransport(answer))
+    assert store.read(PATH, 10) == b"safe"
+
+
+def test_a_body_shorter_than_it_said_is_no_answer(tmp_path: Path) -> None:
+    def cut(request: BaseHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", "100")
+        request.end_headers()
+        request.wfile.write(b"short")
+        request.close_connection = True
+
+    with served(tmp_path, cut) as (_, store), pytest.raises(StoreUnavailable, match="expected"):
+        store.read(PATH, 1_000)
+
+
+def test_an_answer_that_is_no_http_is_an_unavailable_store(tmp_path: Path) -> None:
+    def garbage(request: BaseHandler) -> None:
+        request.wfile.write(b"no such protocol\r\n\r\n")
+        request.close_connection = True
+
+    with served(tmp_path, garbage) as (_, store), pytest.raises(StoreUnavailable):
+        store.read(PATH, 1_000)
+
+
+def test_the_address_keeps_its_path_and_shows_no_secret() -> None:
+    seen: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.url.raw_path.decode())
+        return httpx.Response(200, stream=Chunks([b"x"]))
+
+    store = HttpStore(
+        "http://user:secret@origin.test/edge/one?token=secret",
+        transport=httpx.MockTransport(answer),
+    )
+    store.read(PATH, 10)
+    store.close()
+    assert seen == ["/edge/one/channels/live.jws?token=secret"]
+    assert store.where == "http://origin.test/edge/one/"
