@@ -130,7 +130,7 @@ def unpack(raw: Packed | list[Any], names: Sequence[str], visitor: str = "") -> 
     if not isinstance(raw, Packed):
         try:
             raw = msgspec.convert(raw, Packed)
-        except msgspec.ValidationError as error:
+        except ValueError as error:  # msgspec's own, and half a surrogate pair
             raise ProfileError(f"expected a compact profile: {error}") from error
     base_s = raw.seen_ms // 1000
     cart, customer = raw.cart, _bytes(raw.customer)
@@ -269,7 +269,7 @@ def _needy(profile: Profile) -> Iterator[Profile]:
 
 
 def _without_weakest(profile: Profile, keep: int) -> Iterator[Profile]:
-    weakest = sorted(profile.interests, key=lambda key: (profile.interests[key], key))
+    weakest = sorted(profile.interests, key=profile.interests.__getitem__)
     for key in weakest[:-keep]:
         profile = _replace(profile, interests=_but(profile.interests, key))
         yield profile

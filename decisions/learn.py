@@ -142,7 +142,7 @@ def _interests(
         return {}
     weights = faded(profile, learning.half_life_s, now)
     for key, add in gains.items():
-        weights[key] = min(weights.get(key, 0.0) + add, MAX_WEIGHT)
+        weights[key] = min(weights.pop(key, 0.0) + add, MAX_WEIGHT)
     return {"at_s": now, "interests": strongest(weights, MAX_INTERESTS)}
 
 
@@ -153,11 +153,12 @@ def faded(profile: Profile, half_life_s: float, now: float) -> dict[str, float]:
 
 
 def strongest(weights: Mapping[str, float], most: int) -> dict[str, float]:
-    """The weights above 0, at most so many; of equal ones the first by name."""
+    """The weights above 0 in their order, at most so many; of equal ones the newest, which come
+    last."""
     kept = {key: weight for key, weight in weights.items() if weight > 0.0}
-    if len(kept) <= most:
-        return kept
-    return dict(sorted(kept.items(), key=lambda item: (-item[1], item[0]))[:most])
+    for weakest in sorted(kept, key=kept.__getitem__)[: max(0, len(kept) - most)]:
+        del kept[weakest]
+    return kept
 
 
 def _views(profile: Profile, event: Event, learning: Learning) -> dict[str, Any]:

@@ -1,0 +1,60 @@
+"""Profiles as hypothesis draws them, with a dictionary that knows some of their names."""
+
+from __future__ import annotations
+
+from hypothesis import strategies as st
+
+from decisions.compact import ids_of
+from decisions.ledger import COUNTER, KEY, RULE
+from decisions.profile import NO_CART, UNKNOWN, VIEW_BYTES, Cart, Profile, Session
+
+NOW_S = 1_795_000_000.0
+VISITOR = "01a1c0de-0000-7000-8000-00000000000a"
+KEYS = tuple(f"category-{number}" for number in range(40))
+EVENTS = tuple(f"event-{number}" for number in range(20))
+RULES = tuple(f"rule-{number}" for number in range(20))
+NAMES = (
+    *(KEY + key for key in KEYS),
+    *(COUNTER + event for event in EVENTS),
+    *(RULE + rule for rule in RULES),
+)
+IDS = ids_of(NAMES)
+
+times = st.integers(int(NOW_S) - 10**7, int(NOW_S))
+unknown = st.integers(len(NAMES), 10**6).map(lambda number: f"{UNKNOWN}{number}")
+keys = st.sampled_from(KEYS) | unknown
+carts = st.just(NO_CART) | st.builds(
+    Cart, st.integers(0, 9_999), st.integers(0, 10**9).map(lambda cents: cents / 100), times
+)
+sessions = st.none() | st.builds(
+    Session,
+    times,
+    times,
+    st.dictionaries(
+        keys,
+        st.integers(0, 8).flatmap(
+            lambda items: st.binary(min_size=VIEW_BYTES * items, max_size=VIEW_BYTES * items)
+        ),
+        max_size=8,
+    ),
+)
+profiles = st.builds(
+    Profile,
+    visitor=st.just(VISITOR),
+    seen_s=st.just(NOW_S + 0.125),
+    at_s=times.map(float),
+    first_seen_s=times,
+    visits=st.integers(0, 10**6),
+    interests=st.dictionaries(keys, st.floats(1e-6, 1e6), max_size=30),
+    counts=st.dictionaries(st.sampled_from(EVENTS) | unknown, st.integers(1, 10**6), max_size=20),
+    cart=carts,
+    session=sessions,
+    caps=st.dictionaries(
+        st.sampled_from(RULES) | unknown,
+        st.lists(times, min_size=1, max_size=8).map(tuple),
+        max_size=20,
+    ),
+    recent=st.lists(st.integers(0, 2**32 - 1), max_size=8).map(tuple),
+    customer=st.integers(0, 2**64 - 1),
+    authenticated_until_s=times,
+)

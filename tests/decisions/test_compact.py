@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from decisions.compact import KEEP_INTERESTS, WEIGHT_UNIT, Packed, fit, ids_of, pack, unpack
+from decisions.errors import ProfileError
+from decisions.ledger import KEY
+from decisions.profile import NOBODY, UNKNOWN, Cart, Profile, Session
+from tests.decisions.profiles import EVENTS, IDS, KEYS, NAMES, NOW_S, RULES, VISITOR, profiles
+
+
+def through_json(packed: Packed) -> list[Any]:
+    read = msgspec.json.decode(msgspec.json.encode(packed))
+    assert isinstance(read, list)
+    return read
+
+
+@given(profiles)
+def test_a_profile_comes_back_as_it_was(profile: Profile) -> None:
+    back = unpack(through_json(pack(profile, IDS)), NAMES, VISITOR)
+    assert back.interests == pytest.approx(profile.interests, abs=WEIGHT_UNIT)
+    if not profile.customer:
+        profile = msgspec.structs.replace(profile, authenticated_until_s=0)
+    assert msgspec.structs.replace(back, interests=profile.interests) == profile
+    assert pack(back, IDS) == pack(profile, IDS)
+
+
+@given(profiles, st.integers(0, len(NAMES)))
+def test_an_edge_with_an_older_dictionary_carries_everything_through(
+    profile: Profile, known: int
+) -> None:
+    cookie = pack(profile, IDS)
+    older = NAMES[:known]
+    assert pack(unpack(cookie, older), ids_of(older)) == cookie
+
+
+def test_unknown_numbers_fade_as_the_rest_and_are_told_apart_from_names() -> None:
+    back = unpack(pack(Profile(interests={"tea": 2.0}), {KEY + "tea": 7}), ())
+    assert back.interests == pytest.approx({f"{UNKNOWN}7": 2.0})
+
+
+def test_what_has_no_number_is_left_out() -> None:
+    assert pack(Profile(interests={"tea": 2.0}), {}) == Packed()
+
+
+def test_nobody_is_a_short_list() -> None:
+    assert unpack(through_json(pack(NOBODY, IDS)), NAMES) == NOBODY
+    assert unpack([], NAMES) == NOBODY
+
+
+def test_fields_of_newer_versions_are_passed_over() -> None:
+    newer = [*through_json(pack(Profile(visits=3), IDS)), {"anything": [1]}, "new"]
+    assert unpack(newer, NAMES).visits == 3
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=5) | st.dictionaries(st.text(max_size=2), inner),
+    max_leaves=12,
+)
+NUMBERS = st.lists(st.integers(-1, len(NAMES) + 3) | st.just(2**53 - 1), max_size=6)
+TEXTS = st.text("AQgw-_+=/\u00e9\ud800", max_size=12)
+
+
+@given(ANYTHING | st.lists(NUMBERS | TEXTS | st.integers(-1, 2**53) | ANYTHING, max_size=14))
+@settings(max_examples=400)
+def test_hostile_claims_are_refused_in_one_way_or_make_a_whole_profile(raw: Any) -> None:
+    try:
+        profile = unpack(raw, NAMES)
+    except ProfileError:
+        return
+    assert unpack(pack(profile, IDS), NAMES) == profile
+
+
+@given(profiles, st.data())
+def test_a_changed_claim_is_refused_or_makes_a_whole_profile(
+    profile: Profile, data: st.DataObject
+) -> None:
+    raw = through_json(pack(profile, IDS))
+    place = data.draw(st.integers(0, len(raw) - 1))
+    raw[place] = data.draw(NUMBERS | TEXTS | st.integers(-1, 2**53))
+    try:
+        back = unpack(raw, NAMES)
+    except ProfileError:
+        return
+    assert unpack(pack(back, IDS), NAMES) == back
+
+
+A_KEY, A_RULE = IDS[KEY + KEYS[0]], IDS["r/" + RULES[0]]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"interests": [A_KEY]}, "expected pairs of numbers, got 1 numbers"),
+        ({"interests": [A_RULE, 5]}, "expected a number of 'k/'"),
+        ({"interests": [A_KEY, 5, A_KEY, 6]}, f"expected each number once, got {A_KEY} twice"),
+        ({"interests": [A_KEY, 10**15]}, "expected a compact profile: Expected `int` <="),
+        ({"seen_ms": -1}, "expected a compact profile: Expected `int` >= 0"),
+        ({"cart": [1, 2]}, "expected a cart of 3 numbers, got 2"),
+        ({"session": [1]}, "expected a session of 2 numbers, got 1"),
+        ({"views": [A_KEY, 1]}, "expected a session of 2 numbers, got 0"),
+        ({"session": [1, 2], "views": [A_KEY, 2], "items": "AAAA"}, "of 6 bytes, got 3"),
+        ({"caps": [[]]}, "expected the number of a rule, got an empty list"),
+        ({"recent": "AAAA"}, "expected hashes of 4 bytes, got 3 bytes"),
+        ({"recent": "AAA+AA"}, "expected base64url, got 'AAA+AA'"),
+        ({"recent": "AAAAAB"}, "one spelling, got 'AAAAAB'"),
+        ({"recent": "A"}, "expected base64url, got 'A'"),
+        ({"recent": "é"}, "expected base64url"),
+        ({"customer": "AAAA"}, "expected a customer of 8 bytes, got 3"),
+    ],
+)
+def test_an_error_says_what_was_expected_and_what_came(
+    changes: dict[str, Any], message: str
+) -> None:
+    raw = through_json(msgspec.structs.replace(Packed(), **changes))
+    with pytest.raises(ProfileError) as error:
+        unpack(raw, NAMES)
+    assert message in str(error.value)
+    assert isinstance(error.value, ValueError)
+
+
+@given(profiles, st.integers(250, 1_200))
+@settings(max_examples=50)
+def test_what_is_kept_never_exceeds_the_limit_and_is_a_profile(
+    profile: Profile, limit: int
+) -> None:
+    packed = fit(profile, IDS, aim=limit * 2 // 3, limit=limit)
+    assert len(msgspec.json.encode(packed)) <= limit
+    back = unpack(packed, NAMES, VISITOR)
+    assert (back.cart, back.customer) == (profile.cart, profile.customer)
+    assert back.recent == profile.recent
+
+
+def rich(interests: int, categories: int) -> Profile:
+    return Profile(
+        visitor=VISITOR,
+        seen_s=NOW_S,
+        at_s=NOW_S,
+        interests={key: 1.0 + number for number, key in enumerate(KEYS[:interests])},
+        counts={event: 1 + number for number, event in enumerate(EVENTS)},
+        cart=Cart(2, 5.0, int(NOW_S)),
+        session=Session(int(NOW_S), int(NOW_S), dict.fromkeys(KEYS[:categories], b"abc" * 8)),
+        caps={rule: (int(NOW_S) - number,) for number, rule in enumerate(RULES)},
+        recent=tuple(range(8)),
+    )
+
+
+def kept(profile: Profile, *, aim: int, limit: int) -> Profile:
+    return unpack(fit(profile, IDS, aim=aim, limit=limit), NAMES, VISITOR)
+
+
+def test_a_profile_within_the_aim_is_kept_whole() -> None:
+    profile = rich(20, 8)
+    assert fit(profile, IDS, aim=2_000, limit=3_000) == pack(profile, IDS)
+
+
+def test_above_the_aim_weak_interests_and_old_views_go_and_the_rest_stays() -> None:
+    back = kept(rich(20, 8), aim=100, limit=3_000)
+    assert list(back.interests) == list(KEYS[20 - KEEP_INTERESTS : 20])
+    assert back.session is not None
+    assert list(back.session.views) == list(KEYS[4:8])
+    assert len(back.counts) == len(EVENTS)
+    assert len(back.caps) == len(RULES)
+
+
+def test_what_reaches_the_aim_is_enough() -> None:
+    whole = len(msgspec.json.encode(pack(rich(20, 8), IDS)))
+    back = kept(rich(20, 8), aim=whole - 1, limit=3_000)
+    assert list(back.interests) == list(KEYS[1:20])
+
+
+def test_above_the_limit_views_then_old_caps_then_rare_counts_go() -> None:
+    profile = rich(20, 8)
+    small = len(msgspec.json.encode(pack(rich(0, 0), IDS)))
+    back = kept(profile, aim=100, limit=small + 40)
+    assert back.session is not None
+    assert not back.session.views
+    assert len(back.interests) == KEEP_INTERESTS // 2
+    assert 0 < len(back.caps) < len(RULES)
+    assert list(back.caps) == list(RULES[: len(back.caps)])
+    back = kept(profile, aim=100, limit=300)
+    assert not back.caps
+    assert 0 < len(back.counts) < len(EVENTS)
+    assert min(back.counts.values()) > 1
+
+
+def test_at_last_only_what_every_profile_has_is_left() -> None:
+    back = kept(rich(20, 8), aim=1, limit=1)
+    assert (back.interests, back.counts, back.caps) == ({}, {}, {})
+    assert back.cart == Cart(2, 5.0, int(NOW_S))
+    assert back.recent == tuple(range(8))
+
+
+def test_a_profile_without_a_session_sheds_too() -> None:
+    profile = msgspec.structs.replace(rich(2, 0), session=None)
+    assert kept(profile, aim=1, limit=1).session is None

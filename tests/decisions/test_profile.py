@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from decisions.consent import EVERYTHING, FUNCTIONAL, NOTHING, PERSONALIZATION
+from decisions.interest import score
+from decisions.profile import (
+    IDLE_S,
+    NOBODY,
+    UNKNOWN,
+    Cart,
+    Profile,
+    Session,
+    is_authenticated,
+    live_session,
+    moment,
+    profile_facts,
+    seen_rules,
+)
+from decisions.schema import BUILT_IN
+from tests.decisions.profiles import NOW_S, profiles
+
+HALF_LIFE_S = 86_400.0
+KNOWN = Profile(
+    visitor="v",
+    seen_s=NOW_S,
+    at_s=NOW_S - HALF_LIFE_S,
+    first_seen_s=int(NOW_S) - 100,
+    visits=1,
+    interests={"tea": 12.0, f"{UNKNOWN}77": 5.0},
+    counts={"view": 3, f"{UNKNOWN}78": 5},
+    cart=Cart(2, 7.5, int(NOW_S) - 60),
+    session=Session(int(NOW_S) - 100, int(NOW_S), {"tea": b"abcdef", f"{UNKNOWN}79": b"abc"}),
+    caps={"rule": (5, 9)},
+)
+
+
+def test_a_profile_reads_as_facts() -> None:
+    assert profile_facts(KNOWN, EVERYTHING, NOW_S, HALF_LIFE_S) == {
+        "cart.items": 2,
+        "cart.value": 7.5,
+        "cart.updated_at": NOW_S - 60,
+        "visitor.new": True,
+        "visitor.visits": 1,
+        "visitor.first_seen": NOW_S - 100,
+        "interest": {"tea": score(6.0)},
+        "counts": {"view": 3},
+        "session.started_at": NOW_S - 100,
+        "session.seconds": 100.0,
+        "session.views": {"tea": 2},
+    }
+
+
+@given(profiles, st.sampled_from([NOTHING, FUNCTIONAL, PERSONALIZATION]))
+def test_facts_are_built_in_attributes_that_the_grants_cover(profile: Profile, grants: int) -> None:
+    needs = {attribute.name: attribute.needs for attribute in BUILT_IN}
+    assert not any(
+        needs[name] & ~grants for name in profile_facts(profile, grants, NOW_S, HALF_LIFE_S)
+    )
+
+
+def test_an_idle_session_is_over_and_a_cart_is_not() -> None:
+    facts = profile_facts(KNOWN, EVERYTHING, NOW_S + IDLE_S)
+    assert not any(name.startswith("session.") for name in facts)
+    assert facts["cart.items"] == 2
+    assert live_session(KNOWN, NOW_S + IDLE_S - 1) is KNOWN.session
+
+
+def test_nobody_has_empty_interests_and_no_visit() -> None:
+    assert profile_facts(NOBODY, EVERYTHING, NOW_S) == {"interest": {}, "counts": {}}
+    assert live_session(NOBODY, NOW_S) is None
+    assert NOBODY.session_id == ""
+    assert Profile(session=Session(1, 2)).session_id == ""
+
+
+def test_the_second_visit_is_not_new_any_more() -> None:
+    assert profile_facts(Profile(visits=2), EVERYTHING, NOW_S)["visitor.new"] is False
+
+
+def test_profile_time_never_runs_backwards() -> None:
+    assert moment(KNOWN, NOW_S - 86_400) == NOW_S
+    assert moment(KNOWN, NOW_S + 0.0004) == NOW_S
+    behind = profile_facts(KNOWN, EVERYTHING, NOW_S - 86_400, HALF_LIFE_S)
+    assert behind == profile_facts(KNOWN, EVERYTHING, NOW_S, HALF_LIFE_S)
+
+
+def test_a_session_has_an_id_of_visitor_and_start() -> None:
+    assert KNOWN.session_id == f"v.{int(NOW_S) - 100}"
+
+
+def test_a_sign_in_counts_until_its_end() -> None:
+    signed_in = Profile(customer=5, authenticated_until_s=int(NOW_S))
+    assert is_authenticated(signed_in, NOW_S - 1)
+    assert not is_authenticated(signed_in, NOW_S)
+    assert not is_authenticated(Profile(authenticated_until_s=int(NOW_S)), NOW_S - 1)
+
+
+def test_a_clock_that_is_set_back_does_not_sign_in_again() -> None:
+    late = Profile(customer=5, authenticated_until_s=int(NOW_S), seen_s=NOW_S + 1)
+    assert not is_authenticated(late, NOW_S - 1)
+
+
+def test_capped_rules_are_told_one_by_one() -> None:
+    assert seen_rules(KNOWN) == [("rule", 5), ("rule", 9)]
