@@ -89,8 +89,18 @@ def decide(
     """The first rule that matches and is not held back, or the slot's default.
 
     why_absent: absent name → sentence; with it, every rule is scanned and absences become steps.
-    Never raises for anything inside a rule.
+    Never raises: a rule that breaks is a step, and whatever else breaks leaves the default.
     """
+    try:
+        return _first(slot, facts, around, why_absent)
+    except Exception as error:  # a page must get its default, not our mistake in a tag or the index
+        step = Step("", Reason.ERROR, type(error).__name__)
+        return Decision(slot.name, slot.default, Reason.ERROR, (step,))
+
+
+def _first(
+    slot: Slot, facts: Facts, around: Circumstances, why_absent: Callable[[str], str] | None
+) -> Decision:
     scan = why_absent is not None
     unsure = slot.index.residual
     steps: list[Step] = []

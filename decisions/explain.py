@@ -25,7 +25,7 @@ SENTENCES: dict[Reason, str] = {
     Reason.STALE: "rule {rule} matched, and does not serve from a snapshot past its date",
     Reason.NO_SNAPSHOT: "{slot} shows nothing: there is no snapshot yet",
     Reason.UNKNOWN_SLOT: "{slot} shows nothing: the playbook has no such slot",
-    Reason.ERROR: "rule {rule} could not be decided: {detail}",
+    Reason.ERROR: "{what} could not be decided: {detail}",
 }
 
 
@@ -42,6 +42,7 @@ def _sentence(step: Step, decision: Decision, rule: Rule | None) -> str:
         slot=decision.slot,
         shown=decision.fragment or "nothing",
         rule=step.rule,
+        what=f"rule {step.rule}" if step.rule else decision.slot,
         text=rule.text if rule else "",
         detail=step.detail,
         unit=split.unit if split else "visitor",

@@ -71,7 +71,8 @@ class Program:
         facts: nested maps by the words of attributes, read as far as `grants` allow; or Facts,
         which bring their own grants and time. grants: names of purposes (`authenticated` too), or
         their bits. now: seconds since the epoch. unit: what experiments split by; without it none
-        is entered. seen: (rule id, when) of what was seen, for caps. Never raises.
+        is entered. seen: (rule id, when) of what was seen, for caps. Raises KeyError for a grant
+        that is no purpose, nothing else.
         """
         place = self.slots.get(slot)
         if place is None:

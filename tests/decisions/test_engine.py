@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from decisions.consent import AUTHENTICATED, FUNCTIONAL, PERSONALIZATION, SENSIT
 from decisions.engine import Control, Decision
 from decisions.errors import EvaluationError
 from decisions.experiments import Units
+from decisions.index import Index
 from decisions.program import Program, decode
 from decisions.reasons import Reason, Step
 from decisions.tables import Slot
@@ -187,6 +188,23 @@ def test_a_rule_that_breaks_leaves_the_slot_to_the_next(monkeypatch: pytest.Monk
         Step("odd", Reason.ERROR, "RecursionError"),
         Step("next", Reason.MATCH),
     )
+
+
+def test_whatever_breaks_outside_a_rule_leaves_the_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = program()
+
+    def broken(index: Index, facts: Mapping[str, Any], grants: int) -> Iterator[int]:
+        raise MemoryError
+
+    monkeypatch.setattr(Index, "candidates", broken)
+    decision = decide(compiled, {})
+    assert (decision.fragment, decision.reason) == ("hero/welcome", Reason.ERROR)
+    assert decision.steps == (Step("", Reason.ERROR, "MemoryError"),)
+
+
+def test_a_grant_that_is_no_purpose_is_the_callers_mistake() -> None:
+    with pytest.raises(KeyError, match="everything"):
+        decide(program(), {}, grants={"everything"})
 
 
 def test_an_error_value_of_a_candidate_is_no_match_and_no_step() -> None:
