@@ -22,6 +22,7 @@ Read in this order; a module imports only from the ones above it:
     answers       a visit's decisions as replies carry them
     routes        one file per resource (a package)
     app           the composition root
+    worker        one serving process: follows the local copy, keeps its log, says how it is
     admin         status, metrics, explain: the private listener
     node          one process per node: syncer, admin, and Granian's workers
     commands      one file per command (a package)

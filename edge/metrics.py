@@ -103,14 +103,15 @@ def summed(folder: Path, alive: Iterable[int] | None = None) -> dict[str, int]:
     living = None if alive is None else set(alive)
     for path in sorted(folder.glob(f"*{SUFFIX}")):
         pid = int(path.stem)
-        lives = _lives(pid) if living is None else pid in living
+        counts_all = lives(pid) if living is None else pid in living
         for key, value in _entries(path.read_bytes()):
-            if lives or not is_gauge(key):
+            if counts_all or not is_gauge(key):
                 total[key] = total.get(key, 0) + value
     return total
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
+    """Whether a process of this id runs."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

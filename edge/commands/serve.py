@@ -45,4 +45,4 @@ def run(arguments: argparse.Namespace) -> int:
         raise SettingError("expected a store to follow, got none - at --store or EDGEWISE_STORE")
     from edge import node  # the server is loaded by those who serve
 
-    return node.serve(settings)
+    return node.serve(settings, lambda text: print(text, flush=True))

@@ -1,0 +1,235 @@
+"""The private listener: /status for people at 3 a.m., /metrics for Prometheus, /explain for why.
+
+It lives in the node's process and only reads: the syncer's status, the workers' reports, the
+counters on disk. Nothing here is meant for the public; the address it binds is its protection.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from decisions import consent
+from decisions.engine import MAX_STEPS
+from decisions.explain import sentences
+from edge import exchange, metrics
+from edge.config import Config
+from edge.errors import Refused
+from edge.worker import DRAINING, Report
+from snapshots.snapshot import Snapshot
+from snapshots.sync import SyncStatus
+
+MAX_BODY_BYTES = 64 * 2**10
+_LOG = "edgewise_log_"
+
+
+class Status(msgspec.Struct, frozen=True, kw_only=True):
+    """What /status says. summary: the state in one sentence; troubles: each thing that is not as
+    it should be, in one sentence; empty is good."""
+
+    summary: str
+    troubles: list[str]
+    node: str
+    now_s: float
+    is_ready: bool
+    is_draining: bool
+    snapshot: SyncStatus
+    snapshot_age_s: float
+    workers: list[Report]
+    events: dict[str, int]
+
+
+class Question(msgspec.Struct, frozen=True):
+    """The body of POST /explain. facts: nested, as in tests.yaml; unit: what experiments split by;
+    now: seconds since the epoch, 0 for this moment."""
+
+    slot: str
+    facts: dict[str, Any] = {}
+    grants: list[str] = []
+    unit: str = ""
+    now: float = 0.0
+
+
+class Explained(msgspec.Struct, frozen=True):
+    """The decision, each step that led to it, and each step as a sentence."""
+
+    slot: str
+    fragment: str
+    variant: str
+    reason: str
+    steps: list[Any]
+    sentences: list[str]
+    snapshot: int
+
+
+class Admin:
+    """Answers the three questions. sync: the syncer's status now. snapshot: what is served, for
+    /explain, or None."""
+
+    def __init__(
+        self,
+        config: Config,
+        sync: Callable[[], SyncStatus],
+        snapshot: Callable[[], Snapshot | None],
+        keys_trouble: Callable[[], str] = str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._config, self._sync, self._snapshot = config, sync, snapshot
+        self._keys_trouble, self._clock = keys_trouble, clock
+        self.app = Starlette(
+            routes=[
+                Route("/status", self._status),
+                Route("/metrics", self._metrics),
+                Route("/explain", self._explain, methods=["POST"]),
+            ]
+        )
+
+    def status(self) -> Status:
+        """The state of the node."""
+        sync, now_s = self._sync(), self._clock()
+        workers = reports(self._config.run_dir)
+        draining = (self._config.run_dir / DRAINING).exists()
+        counted = metrics.summed(self._config.run_dir)
+        troubles = list(_troubles(sync, workers, self._config.workers, self._keys_trouble()))
+        ready = bool(workers) and all(worker.is_ready for worker in workers)
+        return Status(
+            summary=_summary(sync, now_s, ready, draining),
+            troubles=troubles,
+            node=self._config.node_name,
+            now_s=round(now_s, 3),
+            is_ready=ready,
+            is_draining=draining,
+            snapshot=sync,
+            snapshot_age_s=round(now_s - sync.created_s, 3) if sync.version else 0.0,
+            workers=workers,
+            events={key: value for key, value in counted.items() if key.startswith(_LOG)},
+        )
+
+    def exposition(self) -> str:
+        """All counters, and the node's own gauges."""
+        sync, now_s = self._sync(), self._clock()
+        values = metrics.summed(self._config.run_dir)
+        values |= {
+            "edgewise_snapshot_version": sync.version,
+            "edgewise_snapshot_highest_version": sync.highest_version,
+            "edgewise_snapshot_age_seconds": int(now_s - sync.created_s) if sync.version else 0,
+            "edgewise_snapshot_stale": int(sync.stale),
+            "edgewise_sync_failures": sync.failures,
+            "edgewise_sync_last_success_seconds": int(sync.last_success_s),
+        }
+        if sync.refused:
+            values[f'edgewise_sync_refused{{reason="{sync.refused.reason}"}}'] = 1
+        return metrics.exposition(values)
+
+    def explain(self, question: Question) -> Explained:
+        """What a slot would show for these facts, and why. Raises Refused."""
+        snapshot = self._snapshot()
+        if snapshot is None:
+            raise Refused(503, "no-snapshot", "this node has no snapshot yet")
+        try:
+            grants = consent.mask(question.grants)
+        except KeyError as error:
+            known = ", ".join(consent.NEEDS)
+            raise Refused(400, "invalid-request", f"expected of {known}, got {error}") from None
+        decision = snapshot.program.decide(
+            question.slot,
+            question.facts,
+            grants=grants,
+            now=question.now or self._clock(),
+            unit=question.unit or None,
+            explain=True,
+        )
+        return Explained(
+            decision.slot,
+            decision.fragment,
+            decision.variant,
+            decision.reason,
+            list(decision.steps[-MAX_STEPS:]),
+            sentences(snapshot.program, decision)[-MAX_STEPS:],
+            snapshot.version,
+        )
+
+    async def _status(self, _: Request) -> Response:
+        return _json(msgspec.json.format(msgspec.json.encode(self.status()), indent=2) + b"\n")
+
+    async def _metrics(self, _: Request) -> Response:
+        return Response(self.exposition(), media_type="text/plain; version=0.0.4")
+
+    async def _explain(self, request: Request) -> Response:
+        headers = exchange.headers_of(request.scope)
+        try:
+            body = await exchange.read_body(headers, request.receive, MAX_BODY_BYTES)
+            question = msgspec.json.decode(body, type=Question)
+            return _json(msgspec.json.encode(self.explain(question)))
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            reply = exchange.refusal(Refused(400, "invalid-request", str(error)))
+        except Refused as refused:
+            reply = exchange.refusal(refused)
+        return Response(reply.body, reply.status, media_type="application/problem+json")
+
+
+def reports(run_dir: Path) -> list[Report]:
+    """What the living workers last said."""
+    found: list[Report] = []
+    for path in sorted(run_dir.glob("*.json")):
+        with contextlib.suppress(OSError, msgspec.DecodeError):  # it may be ending just now
+            report = msgspec.json.decode(path.read_bytes(), type=Report)
+            if metrics.lives(report.pid):
+                found.append(report)
+    return found
+
+
+def _summary(sync: SyncStatus, now_s: float, ready: bool, draining: bool) -> str:
+    if draining:
+        return "stopping: readiness fails, what is asked is still answered"
+    if not sync.version:
+        return f"nothing to serve: no snapshot of {sync.channel} could be opened yet"
+    age = _span(now_s - sync.created_s)
+    state = "serving" if ready else "opening"
+    stale = ", past its date" if sync.stale else ""
+    contact = f"store asked {_span(now_s - sync.last_success_s)} ago"
+    if sync.from_disk:
+        contact = "from the local copy, the store has not confirmed it yet"
+    return f"{state} {sync.channel} version {sync.version}, made {age} ago{stale}; {contact}"
+
+
+def _troubles(sync: SyncStatus, workers: list[Report], wanted: int, keys: str) -> Iterator[str]:
+    if sync.refused:
+        refused = sync.refused
+        yield f"sync: {refused.reason}: {refused.what} ({sync.failures} failures in a row)"
+    if sync.stale:
+        yield "snapshot: past its date; publish a new one or renew it"
+    if len(workers) < wanted:
+        yield f"workers: expected {wanted}, {len(workers)} have reported"
+    if keys:
+        yield f"keys: {keys}"
+    for worker in workers:
+        for what, trouble in (
+            ("snapshot", worker.trouble),
+            ("keys", worker.keys_trouble),
+            ("event log", worker.log_trouble and f"not written: {worker.log_trouble}"),
+        ):
+            if trouble:
+                yield f"worker {worker.pid}: {what}: {trouble}"
+        if sync.version and worker.version not in (0, sync.version):
+            yield f"worker {worker.pid}: serves version {worker.version}, not {sync.version}"
+
+
+def _span(seconds: float) -> str:
+    for size, word in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {word}"
+    return f"{max(seconds, 0):.0f} s"
+
+
+def _json(body: bytes) -> Response:
+    return Response(body, media_type="application/json", headers={"cache-control": "no-store"})

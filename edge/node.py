@@ -1,0 +1,266 @@
+"""One process per node: it syncs, answers the admin listener, and starts Granian's workers.
+
+The syncer and the listener live in a thread with an event loop of its own; the main thread is
+Granian's supervisor. Workers are processes, even one: they map what was fetched here. On SIGTERM
+readiness fails first, then what is under way is finished, then the event logs are closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import multiprocessing
+import os
+import shutil
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import IO
+
+import msgspec
+from granian import Granian
+from granian.constants import HTTPModes, Interfaces
+from granian.log import LogLevels
+from granian.server.embed import Server
+
+from edge import worker
+from edge.admin import Admin
+from edge.config import Config, host_and_port
+from edge.errors import CannotServe
+from snapshots import keys as publisher
+from snapshots.errors import KeysRefused
+from snapshots.local import LocalCopy
+from snapshots.manifest import Manifest
+from snapshots.snapshot import PathOf, Snapshot, open_snapshot
+from snapshots.store import open_store
+from snapshots.sync import Syncer
+from snapshots.trust import Limits
+
+LOCK = "lock"
+BACKLOG = 2_048  # connections that wait for a worker; a burst of a page's users
+
+_LOG = logging.getLogger("edgewise")
+
+
+def serve(config: Config, say: Callable[[str], None]) -> int:
+    """Runs a node until SIGTERM or SIGINT; the exit code. Raises CannotServe, SnapshotError,
+    SettingError before anything is started. say: tells a person where it listens."""
+    logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    config = _with_ports(config)
+    refuse_demo_keys(config)
+    Path(config.cache).mkdir(parents=True, exist_ok=True)
+    with locked(Path(config.cache) / LOCK):
+        _fresh(config.run_dir)
+        background = Background(config)
+        background.start()
+        try:
+            _supervise(config, say)
+        finally:
+            background.stop()
+    return 0
+
+
+def refuse_demo_keys(config: Config) -> None:
+    """Raises CannotServe for keys that everyone can know, unless this is --dev; and whatever is
+    wrong with a key file."""
+    cookies, identify = worker.cookie_keys(config), worker.identify_keys(config)
+    publishers = worker.publisher_keys(config)
+    demo = cookies().is_demo or (identify is not None and identify().is_demo)
+    if not config.dev and (demo or any(publisher.is_demo(kid) for kid in publishers)):
+        raise CannotServe(
+            f"expected keys of your own, got the demo's - at {config.keys}: "
+            "make some with `edgewise keys new`, or say --dev"
+        )
+
+
+class locked:  # noqa: N801 - it reads as a statement
+    """Holds a cache folder for one node; raises CannotServe if another one has it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[str] | None = None
+
+    def __enter__(self) -> None:
+        self._file = self._path.open("w")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self._file.close()
+            where = self._path.parent
+            raise CannotServe(
+                f"expected a cache folder of this node's own, another node uses it - at {where}"
+            ) from None
+
+    def __exit__(self, *_: object) -> None:
+        if self._file:
+            self._file.close()
+
+
+def _with_ports(config: Config) -> Config:
+    """The config with free ports for 0. Raises CannotServe for a port that is taken: Granian
+    shares its port between processes and would quietly share it with another node, too."""
+    host, port = host_and_port(config.admin)
+    public, private = free_port(config.host, config.port), free_port(host, port)
+    shown = f"[{host}]" if ":" in host else host
+    return msgspec.structs.replace(config, port=public, admin=f"{shown}:{private}")
+
+
+def free_port(host: str, port: int) -> int:
+    """The port itself, or a free one for 0. Raises CannotServe if it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise CannotServe(
+                f"expected a free port, {error.strerror} - at {host}:{port}"
+            ) from None
+        return int(probe.getsockname()[1])
+
+
+def _fresh(run_dir: Path) -> None:
+    """What the processes of an earlier life told each other is gone."""
+    shutil.rmtree(run_dir, ignore_errors=True)
+    run_dir.mkdir(parents=True, exist_ok=True)
+
+
+class Background:
+    """The thread beside the supervisor: sync loop and admin listener."""
+
+    def __init__(self, config: Config, clock: Callable[[], float] = time.time) -> None:
+        self._config, self._clock = config, clock
+        self._local = LocalCopy(Path(config.cache), worker.publisher_keys(config))
+        self._opened: Snapshot | None = None
+        self._keys_trouble = ""
+        self.syncer = Syncer(
+            open_store(config.store),
+            self._local,
+            channel=config.channel,
+            clock=clock,
+            node=config.node_name,
+            interval_s=config.poll_interval_s,
+            limits=Limits(bundle_bytes=config.max_bundle_bytes),
+            opens=self._open,
+        )
+        self.admin = Admin(
+            config, lambda: self.syncer.status, self._served, lambda: self._keys_trouble, clock
+        )
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="node", daemon=True)
+
+    def start(self) -> None:
+        """Opens the local copy, then starts the thread: workers find it at once."""
+        self.syncer.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread; a fetch under way is left where it is."""
+        self._stopping.set()
+        self._thread.join(timeout=5.0)
+
+    def sync(self) -> float:
+        """One attempt, with the keys of the moment; how long to wait before the next."""
+        try:
+            self._local.keys = worker.publisher_keys(self._config)
+            self._keys_trouble = ""
+        except KeysRefused as error:
+            self._keys_trouble = str(error)
+        before = self.syncer.status
+        status = self.syncer.once()
+        if status.refused and (
+            before.refused is None or before.refused.what != status.refused.what
+        ):
+            _LOG.warning("sync: %s: %s", status.refused.reason, status.refused.what)
+        return status.next_poll_s
+
+    def _open(self, manifest: Manifest, path_of: PathOf) -> Snapshot:
+        self._opened = open_snapshot(manifest, path_of)
+        return self._opened
+
+    def _served(self) -> Snapshot | None:
+        """What was opened last, if it is what is served: a bundle is opened before it is
+        trusted."""
+        opened = self._opened
+        served = opened is not None and opened.version == self.syncer.status.version
+        return opened if served else None
+
+    def _run(self) -> None:
+        asyncio.run(self._both())
+
+    async def _both(self) -> None:
+        host, port = host_and_port(self._config.admin)
+        server = Server(
+            self.admin.app,
+            address=host,
+            port=port,
+            interface=Interfaces.ASGI,
+            http=HTTPModes.http1,
+            websockets=False,
+            log_enabled=False,
+        )
+        listener = asyncio.create_task(server.serve())
+        try:
+            await self._sync()
+        finally:
+            server.stop()  # type: ignore[no-untyped-call] # Granian's embedding has no types here
+            await listener
+
+    async def _sync(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                wait_s = await asyncio.to_thread(self.sync)
+            except Exception:  # the shell of the sync loop: whatever it was, try again
+                _LOG.exception("sync failed in a way that it should not")
+                wait_s = self._config.poll_interval_s
+            until_s = time.monotonic() + wait_s
+            while time.monotonic() < until_s and not self._stopping.is_set():
+                await asyncio.sleep(0.1)
+
+
+def _supervise(config: Config, say: Callable[[str], None]) -> None:
+    """Granian, until it is told to stop."""
+    os.environ[worker.SETTINGS] = msgspec.json.encode(config).decode()
+    multiprocessing.set_start_method("spawn", force=True)  # a fork would copy the thread's locks
+    granian = Granian(
+        "edge.worker:application",
+        factory=True,
+        address=config.host,
+        port=config.port,
+        interface=Interfaces.ASGI,
+        workers=config.workers,
+        http=HTTPModes.http1,
+        websockets=False,
+        backlog=BACKLOG,
+        log_level=LogLevels.warning,
+        respawn_failed_workers=True,
+        workers_kill_timeout=config.stop_s,
+    )
+
+    def interrupt() -> None:
+        granian.interrupt_signal = True
+        granian.main_loop_interrupt.set()
+
+    def stop(_: int, __: FrameType | None) -> None:
+        draining = config.run_dir / worker.DRAINING
+        if draining.exists() or config.drain_s <= 0:  # told twice: now
+            interrupt()
+            return
+        draining.touch()
+        threading.Timer(config.drain_s, interrupt).start()
+
+    def started() -> None:
+        signal.signal(signal.SIGTERM, stop)
+        many = "s" if config.workers > 1 else ""
+        say(
+            f"edgewise: http://{config.host}:{config.port}{config.mount} "
+            f"({config.workers} worker{many}), status at http://{config.admin}/status"
+        )
+
+    granian.on_startup(started)
+    granian.serve()

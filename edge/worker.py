@@ -1,0 +1,211 @@
+"""One serving process: it follows the local copy, keeps its log, and says how it is.
+
+It fetches nothing and trusts nobody but the node's own disk. What the node must know of it stands
+in `<run>/<pid>.json`; what the node tells it is a file, too: `<run>/draining`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from edge.app import Edge, create_services
+from edge.config import Config
+from edge.errors import CannotServe
+from edge.keyring import KeyFile, KeyRing
+from edge.metrics import SUFFIX, Metrics
+from edge.refresh import Served, opener
+from edge.services import Services
+from edge.sinks.logged import LoggedSink
+from edge.sinks.sink import Sink
+from snapshots import keys as publisher
+from snapshots.errors import KeysRefused
+from snapshots.eventlog import EventLog
+from snapshots.local import LocalCopy
+
+SETTINGS = "EDGEWISE_NODE_SETTINGS"  # how the node hands its settings to the workers it starts
+DRAINING = "draining"
+COOKIE_FILE, IDENTIFY_FILE = "cookie.jwks", "identify.jwks"
+KEYS_S = 2.0  # how often key files are looked at
+
+VERSION = "edgewise_snapshot_version"
+READY = "edgewise_workers_ready"
+SWAPS = "edgewise_snapshot_swaps_total"
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker says of itself. version: 0 without a snapshot. Times in seconds since the
+    epoch."""
+
+    pid: int
+    started_s: float
+    version: int = 0
+    since_s: float = 0.0
+    is_ready: bool = False
+    trouble: str = ""
+    keys_trouble: str = ""
+    log_trouble: str = ""
+
+
+class KeySource:
+    """A ring from a file that is looked at again, or from a setting that is not."""
+
+    def __init__(self, path: Path, text: str = "") -> None:
+        """text: the JWKS itself, instead of the file. Raises CannotServe."""
+        self._file = None if text else KeyFile(path)
+        self._ring = KeyRing.parse(text, path.name) if text else None
+        self.trouble = ""
+
+    def __call__(self) -> KeyRing:
+        return self._file.ring if self._file else self._given()
+
+    def _given(self) -> KeyRing:
+        if self._ring is None:  # pragma: no cover - there is a file or a ring
+            raise CannotServe("expected keys, got none")
+        return self._ring
+
+    def refresh(self) -> None:
+        """Takes changed keys; an unusable file is told and the last good keys stay."""
+        if self._file is None:
+            return
+        try:
+            if self._file.refresh():
+                self.trouble = ""
+        except CannotServe as error:
+            self.trouble = str(error)
+
+
+def cookie_keys(config: Config) -> KeySource:
+    """The keys of cookies. Raises CannotServe."""
+    return KeySource(Path(config.keys) / COOKIE_FILE, config.cookie_jwks)
+
+
+def identify_keys(config: Config) -> KeySource | None:
+    """The keys of sign-ins; None where nobody can sign in. Raises CannotServe."""
+    path = Path(config.keys) / IDENTIFY_FILE
+    return KeySource(path, config.identify_jwks) if config.identify_jwks or path.exists() else None
+
+
+def publisher_keys(config: Config) -> publisher.PublicKeys:
+    """Whose bundles count. Raises KeysRefused."""
+    if config.publisher_jwks:
+        return publisher.parse_public(config.publisher_jwks.encode(), "publisher_jwks")
+    return publisher.read_public(Path(config.keys) / publisher.PUBLIC_FILE)
+
+
+class Worker:
+    """The parts of a worker that run beside its requests."""
+
+    def __init__(self, config: Config, services: Services, keys: list[KeySource]) -> None:
+        self._config, self._services, self._keys = config, services, keys
+        self._local = LocalCopy(Path(config.cache), publisher_keys(config))
+        self._opened = opener(self._local)
+        self._parent = os.getppid()
+        self._started_s = services.clock()
+        self._said: Report | None = None
+        self._keys_at = 0.0
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Opens what is there already, then follows."""
+        self._services.sink.start()
+        await self.look()
+        self._task = asyncio.create_task(self._follow())
+
+    async def stop(self) -> None:
+        """Ends following, and writes what waits for the log."""
+        if self._task:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        self._services.sink.close()
+
+    async def _follow(self) -> None:
+        while True:
+            await asyncio.sleep(self._config.follow_interval_s)
+            try:
+                await self.look()
+            except Exception as error:  # the shell of the refresh loop: it must outlive any fault
+                self._services.complaints.about("follow", error)
+            if os.getppid() != self._parent:  # the node died: without it nothing would be fetched
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    async def look(self) -> None:
+        """One look at the pointer, the keys and the node's word; tells what changed."""
+        served, clock = self._services.served, self._services.clock
+        if (now := clock()) - self._keys_at >= KEYS_S or now < self._keys_at:
+            self._keys_at = now
+            self._refresh_keys()
+        if await served.look(self._local, self._opened, clock):
+            self._services.metrics.count(SWAPS)
+        served.is_draining = (self._config.run_dir / DRAINING).exists()
+        self._say(served)
+
+    def _refresh_keys(self) -> None:
+        for source in self._keys:
+            source.refresh()
+        with contextlib.suppress(KeysRefused):  # the node says so; the last good ones stay
+            self._local.keys = publisher_keys(self._config)
+
+    def _say(self, served: Served) -> None:
+        report = Report(
+            pid=os.getpid(),
+            started_s=self._started_s,
+            version=served.current.version if served.current else 0,
+            since_s=served.since_s,
+            is_ready=served.is_ready,
+            trouble=served.trouble,
+            keys_trouble="; ".join(source.trouble for source in self._keys if source.trouble),
+            log_trouble=self._services.sink.trouble(),
+        )
+        if report == self._said:
+            return
+        self._services.metrics.set(READY, int(report.is_ready))
+        path = self._config.run_dir / f"{report.pid}.json"
+        unfinished = path.with_suffix(".new")
+        with contextlib.suppress(OSError):  # a full disk stops what is told, never serving
+            unfinished.write_bytes(msgspec.json.encode(report))
+            unfinished.replace(path)
+            self._said = report
+
+
+def create_worker(
+    config: Config, sink: Sink | None = None, clock: Callable[[], float] = time.time
+) -> tuple[Edge, Worker]:
+    """The application of a worker, and what runs beside it. Raises CannotServe, KeysRefused."""
+    metrics = Metrics(config.run_dir / f"{os.getpid()}{SUFFIX}")
+    cookies, identify = cookie_keys(config), identify_keys(config)
+    services = create_services(
+        config,
+        cookies,
+        identify=identify,
+        sink=sink or LoggedSink(_log(config, clock), metrics, config.log_queue),
+        metrics=metrics,
+        clock=clock,
+    )
+    worker = Worker(config, services, [cookies, identify] if identify else [cookies])
+    return Edge(services, worker.start, worker.stop), worker
+
+
+def _log(config: Config, clock: Callable[[], float]) -> EventLog:
+    return EventLog(
+        config.event_dir,
+        config.node_name,
+        os.getpid(),
+        clock=clock,
+        max_bytes=config.log_file_bytes,
+        max_age_s=config.log_file_s,
+    )
+
+
+def application() -> Edge:
+    """What Granian calls in each worker process."""
+    config = msgspec.json.decode(os.environ[SETTINGS], type=Config)
+    return create_worker(config)[0]
