@@ -26,7 +26,6 @@ from decisions.tokens import compile_fragments
 
 Catalogue: TypeAlias = Mapping[str, Iterable[str]]  # `category`, `brand`, `item` → its values
 
-LEARNT = ("interest", "session.views")  # maps whose literal keys make a key known
 VIEWED = "category"  # what session.views is keyed by
 
 
@@ -67,11 +66,11 @@ def compile_with_ledger(
     fragments = compile_fragments(findings, declared.schema)
     findings.raise_errors()
     settings = written.settings
+    schema = declared.schema
     typed = [*declared.tags.values(), *(draft.typed for draft in drafts)]
-    learning = _learning(settings, drafts, _known(settings, typed, catalogue))
+    learning = _learning(settings, drafts, _known(settings, schema, typed, catalogue))
     older = ledger or first_ledger(settings.name)
     grown = older.grown(_names(learning), _weights(written))
-    schema = declared.schema
     slots = [_slot(name, decl, schema, drafts, grown) for name, decl in settings.slots.items()]
     return Compiled(Program(_head(settings, declared, grown, learning), slots, fragments), grown)
 
@@ -120,12 +119,14 @@ def _learning(settings: Settings, drafts: Iterable[Draft], known: frozenset[str]
 
 
 def _known(
-    settings: Settings, typed: Iterable[Typed], catalogue: Catalogue | None
+    settings: Settings, schema: Schema, typed: Iterable[Typed], catalogue: Catalogue | None
 ) -> frozenset[str]:
-    """The interest keys that are learnt: of the catalogue, or read by a rule or tag."""
+    """The interest keys that are learnt: of the catalogue, or words of a dimension in a rule or tag
+    (`interest["shoes"]`, `page.category == "shoes"`)."""
     fields = {signal.interest.key for signal in settings.signals if signal.interest} | {VIEWED}
+    worded = {name for name, attribute in schema.attributes.items() if attribute.dimension}
     of_data = chain.from_iterable((catalogue or {}).get(field, ()) for field in sorted(fields))
-    read = (key for each in typed for name, key in each.reads if name in LEARNT and key)
+    read = (key for each in typed for name, key in each.reads if key and name in worded)
     return frozenset(chain(of_data, read))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 
-from decisions.compiling import LEARNT, VIEWED, Catalogue
+from decisions.compiling import VIEWED, Catalogue
 from decisions.declaring import Declared, declare
 from decisions.drafts import Draft, draft_rules
 from decisions.errors import Problem, TemplateError
@@ -35,6 +35,7 @@ WARNINGS: dict[str, str] = {
 }
 
 _PARTIAL = re.compile(r"\{\{>\s*([^\s}]+)")
+_KEYED = ("interest", "session.views")  # a page may have a category that no product has
 _ALWAYS_THERE = ("time.", "now")  # derived from the moment of the request
 
 
@@ -156,7 +157,7 @@ def _values(
     ]
     places += [(draft.typed, ("rules", draft.place, "when")) for draft in drafts]
     for typed, path in places:
-        for key in sorted(key for n in LEARNT for key in _reads([typed], n) if key):
+        for key in sorted(key for n in _KEYED for key in _reads([typed], n) if key):
             if key not in keys:
                 message = f'the data holds no "{key}"{suggestion(key, keys)}'
                 _warn(findings, "unknown-key", message, *path)

@@ -14,7 +14,7 @@ from decisions.errors import PlaybookErrors, Position
 from decisions.learn import Gain
 from decisions.ledger import first_ledger
 from decisions.playbook import SegmentDecl
-from tests.decisions.written import OFFER, SETTINGS, playbook, problems, program, rule
+from tests.decisions.written import OFFER, RULES, SETTINGS, playbook, problems, program, rule
 
 FR = 'geo.country == "FR"'
 
@@ -289,9 +289,10 @@ def test_a_built_in_attribute_may_ask_for_more_and_never_for_less() -> None:
 
 
 def test_what_is_learnt_is_in_the_catalogue_or_in_a_rule() -> None:
-    compiled = compile_playbook(playbook(), catalogue={"category": ["dairy", "fruit", "pharmacy"]})
+    written = playbook(rules=[*RULES, rule("wine", 'page.category == "wine"')])
+    compiled = compile_playbook(written, catalogue={"category": ["dairy", "fruit", "pharmacy"]})
     learning = compiled.learning
-    assert learning.known == {"dairy", "fruit", "pharmacy", "shoes"}
+    assert learning.known == {"dairy", "fruit", "pharmacy", "shoes", "wine"}
     assert learning.events == {"product_view", "add_to_cart", "purchase", "article_read"}
     assert learning.gains["purchase"] == (Gain("category", 5),)
     assert learning.carts == {"add_to_cart": "add", "purchase": "clear"}
@@ -302,6 +303,7 @@ def test_what_is_learnt_is_in_the_catalogue_or_in_a_rule() -> None:
         "k/fruit",
         "k/pharmacy",
         "k/shoes",
+        "k/wine",
         "c/add_to_cart",
         "c/article_read",
         "c/product_view",
