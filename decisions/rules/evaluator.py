@@ -252,9 +252,8 @@ def _call(expr: Call, context: Context) -> Run:
         return _unbound("a message" if name == MESSAGE else f"{name}()")
     parts = args if target is None else (target, *args)
     runs = [_compile(part, context) for part in parts]
-    wanted = parts[-1]
-    if name == "matches" and len(parts) == 2 and isinstance(wanted, Literal):
-        _warm(wanted.value)
+    if name == "matches" and len(parts) == 2 and isinstance(parts[1], Literal):
+        _warm(parts[1].value)
     return _dispatch(name, overloads, runs)
 
 
@@ -280,6 +279,8 @@ def _dispatch(name: str, overloads: Iterable[Overload], runs: list[Run]) -> Run:
         for overload in overloads
         for types in product(*(_TYPES[kind] for kind in overload.args))
     }
+    if len(runs) == 2:
+        return _dispatch_two(name, calls, *runs)
 
     def run(facts: Mapping[str, Any]) -> Any:
         values = [part(facts) for part in runs]
@@ -287,6 +288,21 @@ def _dispatch(name: str, overloads: Iterable[Overload], runs: list[Run]) -> Run:
         if call is None:
             raise _overload(name, *values)
         return call(*values)
+
+    return run
+
+
+def _dispatch_two(
+    name: str, calls: Mapping[tuple[type, ...], Callable[..., Any]], left: Run, right: Run
+) -> Run:
+    """The same for two arguments, which most have: no list, no loop."""
+
+    def run(facts: Mapping[str, Any]) -> Any:
+        first, second = left(facts), right(facts)
+        call = calls.get((type(first), type(second)))
+        if call is None:
+            raise _overload(name, first, second)
+        return call(first, second)
 
     return run
 

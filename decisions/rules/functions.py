@@ -80,7 +80,10 @@ def pattern(text: str) -> Any:
 
 def matches(text: str, wanted: str) -> bool:
     """Whether the pattern is found anywhere in the text."""
-    return pattern(wanted).search(text) is not None
+    try:
+        return pattern(wanted).search(text) is not None
+    except UnicodeEncodeError:
+        raise EvaluationError("half a surrogate pair is no character") from None
 
 
 def _int_of_double(value: float) -> int:

@@ -34,6 +34,7 @@ _DOUBLE = re.compile(r"[0-9]*\.[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+"
 _INT = re.compile(r"(0x[0-9a-fA-F]+|[0-9]+)([uU]?)")
 _OPERATOR = re.compile(r"&&|\|\||==|!=|<=|>=|[-+*/%<>!?:.,()\[\]{}]")
 _QUOTE = re.compile(r"([bB]?)([rR]?)('''|\"\"\"|'|\")")
+_PLAIN = re.compile(r"[^\\'\"\r\n]+")  # what a string holds most: no escape, quote or line's end
 _ESCAPE = re.compile(
     r"\\(?:([abfnrtv\\?\"'`])|[xX]([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})"
     r"|([0-3][0-7]{2}))"
@@ -108,6 +109,8 @@ def _quoted(text: str, opening: re.Match[str]) -> Token:
             )
         if text[at] == "\\" and not raw:
             piece, at = _escape(text, at, octets=kind == BYTES)
+        elif plain := _PLAIN.match(text, at):
+            piece, at = plain[0], plain.end()
         else:
             piece, at = text[at], at + 1
         pieces.append(piece)

@@ -87,29 +87,30 @@ class _Parser:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.tokens = lexer.tokens(text)
-        self.place = 0
+        self.rest = iter(lexer.tokens(text))
         self.depth = 0
+        self.look()
 
-    @property
-    def token(self) -> Token:
-        """The one looked at."""
-        return self.tokens[self.place]
+    def look(self) -> None:
+        """Looks at the next token; after the end there is the end."""
+        self.token = next(self.rest, Token(lexer.END, "", len(self.text), len(self.text)))
+        self.operator = self.token.value if self.token.kind == lexer.OPERATOR else ""
 
     def taken(self) -> Token:
-        """The one looked at; the next one is looked at from now on."""
-        token = self.tokens[self.place]
-        self.place += 1
+        """The token looked at; the next one is looked at from now on."""
+        token = self.token
+        self.look()
         return token
 
     def sees(self, operator: str) -> bool:
-        return self.token.kind == lexer.OPERATOR and self.token.value == operator
+        return bool(self.operator == operator)
 
     def skips(self, operator: str) -> bool:
         """Whether the operator was there; it is taken."""
-        found = self.sees(operator)
-        self.place += found
-        return found
+        if self.operator != operator:
+            return False
+        self.look()
+        return True
 
     def expects(self, operator: str) -> Token:
         return self.taken() if self.sees(operator) else self.fail(f"`{operator}`")
@@ -149,7 +150,7 @@ class _Parser:
         """Operands joined by operators that bind at least as tightly as `rank`."""
         self.deeper()
         left = self.unary()
-        while (found := self.rank()) >= rank:
+        while (found := RANKS.get(self.operator, -1)) >= rank:
             operator = self.taken().value
             right = self.binary(found + 1)
             if found > RANKS["&&"]:
@@ -162,15 +163,12 @@ class _Parser:
         self.depth -= 1
         return left
 
-    def rank(self) -> int:
-        """How tightly the operator looked at binds; -1 if it joins nothing."""
-        return RANKS.get(self.token.value, -1) if self.token.kind == lexer.OPERATOR else -1
-
     def unary(self) -> Expr:
         """Member | "!" {"!"} Member | "-" {"-"} Member"""
         signs: list[Token] = []
-        for sign in ("!", "-"):
-            while not (signs and signs[0].value != sign) and self.sees(sign):
+        if self.operator in {"!", "-"}:
+            sign = self.operator
+            while self.operator == sign:
                 signs.append(self.taken())
         if signs and signs[-1].value == "-" and self.token.kind in {lexer.INT, lexer.DOUBLE}:
             expr = self.member(signs.pop())

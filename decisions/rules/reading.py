@@ -90,11 +90,11 @@ def attribute(expr: Attr) -> Run:
             value = facts[name]
         except KeyError:
             value = ABSENT
-        return absent(name) if value is ABSENT else value
+        if value is ABSENT:
+            absent(name)
+        return value if wrap is None else wrap(value)
 
-    if wrap is None:
-        return read
-    return lambda facts: wrap(read(facts))
+    return read
 
 
 def _double(value: Any) -> Any:

@@ -116,7 +116,8 @@ class Timestamp(msgspec.Struct, frozen=True, order=True):
     @staticmethod
     def of_seconds(seconds: float) -> Timestamp:
         """Raises EvaluationError for NaN, infinities and out of range."""
-        return Timestamp.of(_ns(seconds))
+        ns = _ns(seconds)
+        return Timestamp(ns) if MIN_TIME_NS <= ns <= MAX_TIME_NS else Timestamp.of(ns)
 
     @staticmethod
     def parse(text: str) -> Timestamp:
@@ -224,8 +225,11 @@ def kind_of(value: Any) -> str:
 def lifted(value: Any) -> Any:
     """A Python datetime or timedelta as CEL's; anything else as it is.
 
-    A datetime without a zone is taken for UTC. Raises EvaluationError out of CEL's range.
+    A datetime without a zone is taken for UTC. Raises EvaluationError out of CEL's ranges, that of
+    64-bit integers too.
     """
+    if type(value) is int:
+        return int64(value)
     if isinstance(value, datetime.datetime):
         aware = value if value.tzinfo else value.replace(tzinfo=datetime.UTC)
         return Timestamp.of((aware - EPOCH) // datetime.timedelta(microseconds=1) * 1_000)

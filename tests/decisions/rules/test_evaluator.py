@@ -292,6 +292,83 @@ def test_the_same_facts_give_the_same_answer(
     assert answer() == answer()
 
 
+ODD: dict[str, Any] = {
+    "a": {"b": [1, {"c": None}], 1: object(), False: "\ud800"},
+    "s": {1, "x", None, 2.5},
+    "n": float("nan"),
+    "i": float("inf"),
+    "big": 10**400,
+    "half": "\ud800",
+    "t": datetime.datetime.max,
+    "d": datetime.timedelta.max,
+    "o": object(),
+    "z": ABSENT,
+}
+SIGNS = [
+    "1",
+    "2.0",
+    "'x'",
+    "null",
+    "[",
+    "]",
+    "(",
+    ")",
+    "{",
+    "}",
+    ",",
+    ":",
+    "?",
+    "+",
+    "-",
+    "*",
+    "/",
+    "%",
+    "==",
+    "<",
+    "in",
+    "&&",
+    "||",
+    "!",
+    "a.b",
+    "[0]",
+    "has(a.b)",
+]
+CALLS = [
+    ".size()",
+    ".matches(half)",
+    ".map(x,x)",
+    "string(",
+    "int(",
+    "timestamp(",
+    "duration(",
+    ".getHours(",
+]
+FORMS = [
+    *("string({})", "int({})", "double({})", "timestamp({})", "duration({})", "size({})", "-{}"),
+    *("{}.matches('a')", "'a'.matches({})", "{0} == {0}", "{0} < {0}", "{0} + {0}", "{} in s"),
+    *("{}.all(x, x)", "{}.map(x, x)", "{}[0]", "{}[i]", "a[{}]", "s[{}]", "{{{}: 1}}", "t - {}"),
+]
+PIECES = st.sampled_from([*ODD, *SIGNS, *CALLS])
+
+
+@settings(max_examples=600)
+@given(st.lists(PIECES, min_size=1, max_size=8).map(" ".join))
+def test_whatever_the_facts_are_an_error_is_cels(text: str) -> None:
+    try:
+        evaluate(text, ODD)
+    except (RuleSyntaxError, EvaluationError):
+        return
+
+
+@pytest.mark.parametrize("name", ["a", "s", "n", "i", "big", "half", "t", "d", "o"])
+@pytest.mark.parametrize("form", FORMS)
+def test_no_value_of_pythons_breaks_an_operation(form: str, name: str) -> None:
+    try:
+        evaluate(form.format(name), ODD)
+    except EvaluationError:
+        return
+
+
 def test_a_macros_variable_hides_nothing_of_an_attribute() -> None:
     expr: Expr = parse("[1, 2].exists(interest, interest == 2)")
     assert compile_expr(expr)(FACTS) is True
