@@ -163,3 +163,11 @@ def problems(**changes: Any) -> tuple[Problem, ...]:
     except PlaybookErrors as errors:
         return errors.problems
     return ()
+
+
+def complaint(code: str, says: str, **changes: Any) -> bool:
+    """Whether these changes make an error of this code that says this; fails telling what came."""
+    found = problems(**changes)
+    assert {problem.severity for problem in found} == {"error"}
+    assert any(problem.code == code and says in problem.message for problem in found), found
+    return True

@@ -1,0 +1,139 @@
+"""Settings, segments and tags checked: mistakes, and the purposes that travel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from decisions import compile_playbook
+from decisions.consent import AUTHENTICATED, FUNCTIONAL, PERSONALIZATION, SENSITIVE
+from decisions.errors import PlaybookErrors
+from decisions.playbook import SegmentDecl
+from tests.decisions.written import (
+    SETTINGS,
+    complaint,
+    playbook,
+    program,
+)
+
+FR = 'geo.country == "FR"'
+
+
+def attribute(name: str, **decl: Any) -> dict[str, Any]:
+    return {"attributes": SETTINGS["attributes"] | {name: {"type": "string"} | decl}}
+
+
+WRONG: list[tuple[dict[str, Any], str, str]] = [
+    ({"slots": {}, "rules": []}, "no-slots", "got none"),
+    (
+        {"slots": SETTINGS["slots"] | {"a b": {"default": "hero/welcome"}}},
+        "bad-name",
+        "expected a slot of",
+    ),
+    (
+        {"slots": SETTINGS["slots"] | {"side": {"default": "hero/nothing"}}},
+        "unknown-fragment",
+        "hero/nothing",
+    ),
+    (
+        {"slots": SETTINGS["slots"] | {"side": {"default": "feed/none"}}},
+        "fragment-kind",
+        "feed/none is json",
+    ),
+    ({"bands": [], "rules": []}, "no-bands", "got none"),
+    (
+        {"bands": ["service", "campaign", "evergreen", "service"]},
+        "duplicate-band",
+        '"service" is there twice',
+    ),
+    ({"timezone": "Europe/Pariss"}, "unknown-timezone", "got 'Europe/Pariss'"),
+    ({"timezone": "../etc"}, "unknown-timezone", "got '../etc'"),
+    ({"interest": {"half_life": "0s"}}, "bad-duration", "above 0"),
+    ({"sensitive_values": {"categry": ["x"]}}, "unknown-dimension", "did you mean category?"),
+    (
+        {"signals": [*SETTINGS["signals"], {"on": "identify"}]},
+        "reserved-event",
+        '"identify" is reserved',
+    ),
+    ({"signals": [*SETTINGS["signals"], {"on": "page-view"}]}, "bad-name", "got 'page-view'"),
+    (
+        {"signals": [*SETTINGS["signals"], {"on": "x", "interest": {"key": "colour", "add": 1}}]},
+        "unknown-event-field",
+        '"colour"',
+    ),
+    (
+        {"signals": [*SETTINGS["signals"], {"on": "x", "interest": {"key": "brand", "add": 0}}]},
+        "bad-weight",
+        "got 0",
+    ),
+    ({"goals": {"order": {"on": "purchse"}}}, "unknown-event", "did you mean purchase?"),
+    (
+        {"goals": {"order": {"on": "purchase", "value": "prize"}}},
+        "unknown-event-field",
+        "did you mean price?",
+    ),
+    ({"goals": {"order": {"on": "purchase", "window": "a week"}}}, "bad-duration", "got 'a week'"),
+    (attribute("crm tier"), "bad-name", "expected dotted words"),
+    (attribute("crm.true"), "bad-name", "expected dotted words"),
+    (attribute("interest.shoes"), "bad-name", "inside the attribute interest"),
+    (attribute("crm.tier", type="text"), "unknown-type", 'unknown type "text"'),
+    (attribute("crm.tier", purpose="fun"), "unknown-purpose", 'unknown purpose "fun"'),
+    (attribute("crm.tier", needs="login"), "unknown-need", "got 'login'"),
+    (
+        attribute("geo.country", type="int"),
+        "built-in",
+        "geo.country is built in: expected string, got int",
+    ),
+    ({"tags": {"a b": FR}, "rules": []}, "bad-name", "expected a tag of"),
+    (
+        {"tags": {"a": '"b" in tags', "b": FR}, "rules": []},
+        "unknown-attribute",
+        "unknown attribute",
+    ),
+    (
+        {"segments": {"loyal": "purchases.ordes > 1"}},
+        "unknown-attribute",
+        "did you mean purchases.orders?",
+    ),
+    ({"segments": {"loyal": "true", "a b": "true"}}, "bad-name", "expected a segment of"),
+]
+
+
+@pytest.mark.parametrize(("changes", "code", "says"), WRONG, ids=lambda value: str(value)[:40])
+def test_a_mistake_is_refused_with_what_was_expected_and_what_came(
+    changes: dict[str, Any], code: str, says: str
+) -> None:
+    assert complaint(code, says, **changes)
+
+
+def test_an_unknown_purpose_of_a_segment_is_refused() -> None:
+    written = playbook()
+    segments = {**written.segments, "rich": SegmentDecl("true", purpose=["profit"])}
+    with pytest.raises(PlaybookErrors, match='unknown purpose "profit"'):
+        compile_playbook(msgspec.structs.replace(written, segments=segments))
+
+
+def test_a_built_in_attribute_may_ask_for_more_and_never_for_less() -> None:
+    attributes = {
+        "geo.city": {"type": "string", "purpose": "personalization"},
+        "cart.items": {"type": "int", "purpose": ["none"]},
+    }
+    compiled = program(attributes=SETTINGS["attributes"] | attributes)
+    assert compiled.schema.attributes["geo.city"].needs == PERSONALIZATION
+    assert compiled.schema.attributes["cart.items"].needs == FUNCTIONAL
+    assert compiled.schema.attributes["cart.items"].zero
+
+
+def test_purposes_travel_from_what_is_read_to_segments_tags_rules_and_fragments() -> None:
+    compiled = program(tags=SETTINGS["tags"] | {"patient_now": '"patient" in segments'})
+    needs = compiled.schema.needs
+    assert needs("segments", "loyal") == PERSONALIZATION
+    assert needs("segments", "patient") == PERSONALIZATION | SENSITIVE
+    assert needs("tags", "cart_abandoner") == PERSONALIZATION | FUNCTIONAL
+    assert needs("tags", "patient_now") == PERSONALIZATION | SENSITIVE
+    assert compiled.fragments["hero/shoes"].needs == PERSONALIZATION | AUTHENTICATED
+    assert compiled.fragments["hero/welcome"].needs == 0
+    rescue = compiled.slots["hero"].rules[0]
+    assert (rescue.id, rescue.needs) == ("cart-rescue", PERSONALIZATION | FUNCTIONAL)
