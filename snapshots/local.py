@@ -153,6 +153,7 @@ class LocalCopy:
         """All or nothing, also when the power fails: written beside, synced, renamed, synced."""
         unfinished = path.with_name(path.name + UNFINISHED)
         with _disk(f"write {path.name}", path):
+            path.parent.mkdir(parents=True, exist_ok=True)  # somebody may have cleared the cache
             try:
                 with unfinished.open("wb") as file:
                     file.writelines(pieces)
