@@ -158,7 +158,7 @@ class _Rehearsal:
                 for member in value:
                     if not isinstance(member, str) or member not in taken[name]:
                         known = self.program.schema.members.get(name, ())
-                        what = f"expected {name} to hold what it may ({type_}), got {member}"
+                        what = f"unknown member {member} of {name} ({type_})"
                         self._fault(what, str(member), known, "given", *name.split("."))
 
     def _grants(self) -> int:
