@@ -34,7 +34,7 @@ Weights: TypeAlias = Annotated[
 Hashes: TypeAlias = Annotated[str, msgspec.Meta(max_length=1_024)]  # base64url
 
 _TO_URL = bytes.maketrans(b"+/", b"-_")
-_FROM_URL = bytes.maketrans(b"-_+/", b"+/!!")  # one spelling only: the others are no base64url
+_FROM_URL = bytes.maketrans(b"-_+/=", b"+/!!!")  # one spelling only: the others are no base64url
 
 
 class Packed(msgspec.Struct, frozen=True, array_like=True):

@@ -137,13 +137,11 @@ class KeyFile:
         self.ring = self._read()
         return True
 
-    def _look(self) -> tuple[int, int, int]:
+    def _look(self) -> tuple[int, int, int] | None:
         try:
             found = self.path.stat()
-        except OSError as error:
-            raise CannotServe(
-                f"expected a key file, got {error.strerror} - at {self.path}"
-            ) from error
+        except OSError:
+            return None  # reading it says why
         return found.st_mtime_ns, found.st_size, found.st_ino
 
     def _read(self) -> KeyRing:

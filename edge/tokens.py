@@ -16,7 +16,7 @@ from edge.keyring import Key, KeyRing
 LEEWAY_S = 120  # nodes' clocks differ
 
 _TO_URL = bytes.maketrans(b"+/", b"-_")
-_FROM_URL = bytes.maketrans(b"-_+/", b"+/!!")
+_FROM_URL = bytes.maketrans(b"-_+/=", b"+/!!!")
 # What the last character may be, by length mod 4: its unused bits are 0.
 _LAST = {0: None, 2: b"AQgw", 3: b"AEIMQUYcgkosw048"}
 

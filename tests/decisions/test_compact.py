@@ -111,6 +111,7 @@ A_KEY, A_RULE = IDS[KEY + KEYS[0]], IDS["r/" + RULES[0]]
         ({"recent": "AAA+AA"}, "expected base64url, got 'AAA+AA'"),
         ({"recent": "AAAAAB"}, "one spelling, got 'AAAAAB'"),
         ({"recent": "A"}, "expected base64url, got 'A'"),
+        ({"recent": "AA=="}, "expected base64url, got 'AA=='"),
         ({"recent": "é"}, "expected base64url"),
         ({"customer": "AAAA"}, "expected a customer of 8 bytes, got 3"),
     ],
