@@ -73,7 +73,7 @@ def decode(raw: bytes) -> Ledger:
         found, ledger = _DECODER.decode(raw)
         if found == FORMAT:
             return msgspec.msgpack.decode(ledger, type=Ledger)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ProgramError(f"expected a ledger, got {len(raw)} other bytes: {error}") from error
     raise ProgramError(f"expected a ledger of format {FORMAT}, got format {found}")
 

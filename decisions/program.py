@@ -25,6 +25,10 @@ from decisions.templates import Template, overlaid
 FORMAT = 1
 CHUNK = 1_000  # rules or fragments that are decoded in one step: about a millisecond
 
+# What bytes that are no program raise on the way: bad MessagePack, bad UTF-8, a slot, operator or
+# time zone that is not there, a tree too deep.
+NO_PROGRAM = (msgspec.MsgspecError, ValueError, LookupError, TypeError, RecursionError)
+
 _RULES, _BLOCK, _FRAGMENTS = 0, 1, 2
 _ENVELOPE = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw])
 _BODY = msgspec.msgpack.Decoder(tuple[Head, list[tuple[int, int, memoryview]]])
@@ -140,7 +144,7 @@ class Program:
             if found != FORMAT:
                 raise ProgramError(f"expected a program of format {FORMAT}, got format {found}")
             return (yield from _decoded(body))
-        except (msgspec.MsgspecError, IndexError) as error:  # IndexError: a slot that is not there
+        except NO_PROGRAM as error:
             message = f"expected a program, got {len(raw)} other bytes: {error}"
             raise ProgramError(message) from error
 

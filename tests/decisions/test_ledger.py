@@ -11,6 +11,7 @@ from decisions import ledger
 from decisions.errors import ProgramError
 from decisions.ledger import first_ledger, visitor_key
 
+BAD_TEXT = b"\x92\x01\x81\xa4salt\xa2\xff\xfe"
 NAMES = st.lists(st.sampled_from([f"k/{letter}" for letter in "abcdefgh"]), max_size=10)
 
 
@@ -42,7 +43,9 @@ def test_a_ledger_comes_back_from_its_bytes() -> None:
     assert ledger.decode(grown.encode()) == grown
 
 
-@pytest.mark.parametrize("raw", [b"", b"\xc1", b"not a ledger", b"\x92\x01\x01", b"\x92\x01\x80"])
+@pytest.mark.parametrize(
+    "raw", [b"", b"\xc1", b"not a ledger", b"\x92\x01\x01", b"\x92\x01\x80", BAD_TEXT]
+)
 def test_bytes_that_are_no_ledger_are_refused(raw: bytes) -> None:
     with pytest.raises(ProgramError, match="expected a ledger, got"):
         ledger.decode(raw)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from decisions.consent import FUNCTIONAL, PERSONALIZATION
 from decisions.errors import ProgramError
@@ -16,6 +19,7 @@ from decisions.program import CHUNK, FORMAT, Program, decode
 from tests.decisions.written import program, rule
 
 NOW = 1_795_000_000.0
+RAW = program().encode()
 
 
 def test_equal_playbooks_give_equal_bytes_and_bytes_come_back() -> None:
@@ -81,6 +85,17 @@ def test_chunks_that_belong_to_no_program_are_refused(chunk: Any) -> None:
     raw = msgspec.msgpack.encode((found, (head, [*chunks, chunk])))
     with pytest.raises(ProgramError):
         decode(raw)
+
+
+@settings(max_examples=300)
+@given(st.data())
+def test_damaged_bytes_are_a_program_or_refused_and_nothing_else(data: st.DataObject) -> None:
+    raw = bytearray(RAW)
+    places = st.tuples(st.integers(0, len(raw) - 1), st.integers(0, 255))
+    for place, value in data.draw(st.lists(places, min_size=1, max_size=3)):
+        raw[place] = value
+    with contextlib.suppress(ProgramError):
+        decode(bytes(raw))  # more is not needed: parts are checked by their hash
 
 
 def test_a_fragment_is_filled_with_facts_and_with_what_its_rule_gives() -> None:
