@@ -92,7 +92,7 @@ class EventLog:
             os.fsync(self._handle)
         os.close(self._handle)
         self._handle = -1
-        with contextlib.suppress(OSError):  # left as .part, it is finished at the next start
+        with contextlib.suppress(OSError):  # left as .part, it is finished with the next file
             _finish(self._path)
 
     def close(self) -> None:
@@ -105,8 +105,9 @@ class EventLog:
         for path in self._directory.glob(f"{self._stem}*"):
             digits = path.name.removeprefix(self._stem).split(".", 1)[0]
             newest = max(newest, int(digits)) if digits.isdigit() else newest
-            if path.name.endswith(PART):
-                _finish(path)  # of a life before this one
+            if path.name.endswith(PART):  # of a life before this one
+                with contextlib.suppress(OSError):
+                    _finish(path)
         # The time as the lowest seq: a number is not used again though its file was taken away.
         self._seq = max(newest + 1, int(now_s))
         self._path = self._directory / f"{self._stem}{self._seq}.ndjson{PART}"
