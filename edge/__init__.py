@@ -25,6 +25,7 @@ Read in this order; a module imports only from the ones above it:
     worker        one serving process: follows the local copy, keeps its log, says how it is
     admin         status, metrics, explain: the private listener
     node          one process per node: syncer, admin, and Granian's workers
+    published     what a store holds, for commands that look at it
     commands      one file per command (a package)
     cli           the one command
 """

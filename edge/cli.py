@@ -14,9 +14,10 @@ from collections.abc import Sequence
 
 from decisions.errors import DecisionsError, PlaybookErrors
 from edge.errors import EdgeError, SettingError
-from snapshots.errors import SnapshotError
+from snapshots.errors import DataRefused, SnapshotError
 
 COMMANDS = {
+    "demo": "build the example shop from public data, publish it, serve it",
     "new": "a small playbook to start from",
     "check": "every error and warning of a playbook",
     "test": "run the playbook's own tests",
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(exit_.code or 0)
     try:
         return int(arguments.run(arguments))
-    except PlaybookErrors as error:
+    except (PlaybookErrors, DataRefused) as error:
         return _complain(str(error), FAILED)
     except SettingError as error:
         return _complain(f"edgewise: error: {error}", MISUSED)

@@ -1,4 +1,4 @@
-"""`edgewise keys new|rotate DIR`: what signs cookies, sign-ins and bundles, made here and kept here."""
+"""`edgewise keys new|rotate DIR`: what signs cookies, sign-ins and bundles."""
 
 from __future__ import annotations
 

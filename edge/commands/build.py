@@ -1,0 +1,136 @@
+"""`edgewise build PLAYBOOK --store URL`: a snapshot made, signed and published; a table of it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from decisions.rehearsal import moment_s
+from edge.errors import CannotServe, SettingError
+
+if TYPE_CHECKING:
+    from snapshots.build.pipeline import BuildReport
+
+NEEDED = ("ibis", "duckdb", "pyarrow", "rich")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """What, from where, to where."""
+    parser.add_argument("playbook", metavar="PLAYBOOK", help="its folder")
+    parser.add_argument(
+        "--data",
+        metavar="DIR",
+        help="the feeds that sources.yaml names; without it, a changed playbook is published "
+        "beside the segments that are there",
+    )
+    parser.add_argument("--store", required=True, metavar="URL", help="where to publish to")
+    parser.add_argument("--channel", default="live", help="the line of bundles (default live)")
+    parser.add_argument(
+        "--keys", default="keys", metavar="DIR", help="has publisher.private.jwks (default keys)"
+    )
+    parser.add_argument(
+        "--engine", default="duckdb", choices=["duckdb"], help="what computes (default duckdb)"
+    )
+    parser.add_argument(
+        "--now", metavar="TIME", help="compute as of this date or RFC 3339 time (default: now)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Builds and publishes, with progress."""
+    publish(
+        Path(arguments.playbook),
+        data=Path(arguments.data) if arguments.data else None,
+        store=arguments.store,
+        keys=Path(arguments.keys),
+        channel=arguments.channel,
+        now=arguments.now,
+    )
+    return 0
+
+
+def publish(
+    playbook: Path,
+    *,
+    data: Path | None,
+    store: str,
+    keys: Path,
+    channel: str = "live",
+    now: str | None = None,
+) -> BuildReport:
+    """The build with its progress and its table on the terminal. now: a date or time, None for
+    this moment. Raises what `pipeline.build` raises, and CannotServe without the build extra."""
+    if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
+        raise CannotServe(
+            f"expected the build extra, {', '.join(missing)} is not installed: "
+            "pip install 'edgewise[build]'"
+        )
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from snapshots.build import pipeline
+
+    console = Console()
+    columns = (
+        TextColumn("{task.description:<10}"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[detail]}"),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("playbook", total=len(pipeline.STAGES), detail="")
+
+        def on_progress(progress: pipeline.Progress) -> None:
+            bar.update(
+                task, description=progress.stage, completed=progress.place, detail=progress.detail
+            )
+
+        report = pipeline.build(
+            playbook,
+            data,
+            store,
+            keys,
+            now_s=_moment(now),
+            channel=channel,
+            on_progress=on_progress,
+        )
+    _tell(console, report, store)
+    return report
+
+
+def _moment(text: str | None) -> float:
+    if text is None:
+        return time.time()
+    try:
+        return moment_s(text, time.time())
+    except ValueError as error:
+        raise SettingError(f"{error} - at --now") from error
+
+
+def _tell(console: Any, report: BuildReport, store: str) -> None:
+    from rich.table import Table
+
+    for warning in report.warnings:
+        console.print(str(warning), markup=False, highlight=False)
+    if report.segments:
+        table = Table("segment", "customers", "share", title=f"{report.customers:,} customers")
+        table.columns[1].justify = table.columns[2].justify = "right"
+        for name, size in report.segments.items():
+            share = size / report.customers if report.customers else 0.0
+            table.add_row(name, f"{size:,}", f"{share:.1%}")
+        console.print(table)
+    read = ", ".join(f"{rows:,} {feed}" for feed, rows in report.rows.items())
+    left = ", ".join(f"{rows:,} {reason}" for reason, rows in report.left_out.items() if rows)
+    stored = sum(report.parts.values())
+    for line in (
+        read and f"read      {read}",
+        left and f"left out  {left}",
+        report.reused and "segments  as they were: published without --data",
+        f"published {report.channel} version {report.version} to {store}: "
+        f"{len(report.parts)} parts, {stored / 2**20:.2f} MiB, {report.seconds:.1f} s",
+    ):
+        if line:
+            console.print(line, markup=False, highlight=False)

@@ -1,0 +1,36 @@
+"""`edgewise inspect STORE`: the newest version of a channel, its dates and its parts."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from datetime import UTC, datetime
+
+from edge.published import Published, keys_in
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Which store, which channel."""
+    parser.add_argument("store", metavar="STORE", help="a folder or a URL")
+    parser.add_argument("--channel", default="live", help="the line of bundles (default live)")
+    parser.add_argument("--keys", metavar="DIR", help="check the signature by this folder's keys")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints what is there."""
+    found = Published(arguments.store, arguments.channel, keys_in(arguments.keys))
+    manifest = found.manifest
+    stale = " (past)" if manifest.is_stale(time.time()) else ""
+    signed = f"signed by {found.signer}" if found.signer else "signature not checked: name --keys"
+    print(f"{manifest.channel} version {manifest.version}, {signed}")
+    print(f"created    {_date(manifest.created_s)}")
+    print(f"not after  {_date(manifest.not_after_s)}{stale}")
+    print(f"{'part':<24}{'format':>7}{'stored':>14}{'raw':>14}  sha256")
+    for part in manifest.parts:
+        sizes = f"{part.bytes:>14,}{part.raw_bytes:>14,}"
+        print(f"{part.name:<24}{part.format:>7}{sizes}  {part.sha256[:16]}")
+    return 0
+
+
+def _date(at_s: int) -> str:
+    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
