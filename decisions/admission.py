@@ -1,17 +1,17 @@
 """Admission: a value and the grants in; the value, or what of it is granted, or ABSENT out.
 
 Types are strict (`true` is no int, 1 is a double): a value of another type is as good as unknown.
-Sets and maps that lack what the grants do not cover say so when asked for it.
+A set or map loses the members and keys that the grants do not cover; that asking for one of them is
+an error and not a no, is for who asks (`rules.reading`) to know.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from decisions import schema as types
-from decisions.consent import SENSITIVE, allows, names
-from decisions.errors import EvaluationError
+from decisions.consent import SENSITIVE, allows
 from decisions.rules.values import ABSENT, MAX_INT, MAX_TIME_NS, MIN_INT, MIN_TIME_NS, NS
 from decisions.schema import Attribute, Schema
 
@@ -19,47 +19,6 @@ Take: TypeAlias = Callable[[Any], Any]  # a value in; it, or what of it is grant
 
 _MIN_S, _MAX_S = MIN_TIME_NS / NS, MAX_TIME_NS // NS
 _MAX_DURATION_S = MAX_INT // NS
-
-
-class PartialSet(frozenset[str]):
-    """A set that says nothing of the members the grants do not cover: asking for one is CEL's
-    error value."""
-
-    __slots__ = ("name", "withheld")
-    name: str
-    withheld: Mapping[str, int]  # member → the bits it needs
-
-    def __contains__(self, member: object) -> bool:
-        """Raises EvaluationError for a member that is withheld."""
-        if member in self.withheld:
-            raise _not_granted(self.name, str(member), self.withheld[str(member)])
-        return super().__contains__(member)
-
-
-class PartialMap(dict[str, Any]):
-    """A map that lacks the keys the grants do not cover, and says so when asked with `in` or `[]`;
-    `get` takes them for missing."""
-
-    __slots__ = ("name", "withheld")
-    name: str
-    withheld: Mapping[str, int]  # key → the bits it needs
-
-    def __contains__(self, key: object) -> bool:
-        """Raises EvaluationError for a key that is withheld."""
-        if key in self.withheld:
-            raise _not_granted(self.name, str(key), self.withheld[str(key)])
-        return super().__contains__(key)
-
-    def __missing__(self, key: str) -> Any:
-        """Raises EvaluationError for a key that is withheld, KeyError for one that is unknown."""
-        if key in self.withheld:
-            raise _not_granted(self.name, key, self.withheld[key])
-        raise KeyError(key)
-
-
-def _not_granted(name: str, key: str, needs: int) -> EvaluationError:
-    place = f'{name}["{key}"]'
-    return EvaluationError(f"{place} is not granted ({', '.join(names(needs))})", absent=place)
 
 
 # How a value of each type is taken: itself where the type is right, else ABSENT.
@@ -110,45 +69,36 @@ def admission(schema: Schema, attribute: Attribute, grants: int) -> Take:
     """
     words = schema.sensitive.get(attribute.dimension, frozenset())
     declared = schema.members.get(attribute.name)
-    withheld = {
-        word: schema.needs(attribute.name, word) & ~grants
+    withheld = frozenset(
+        word
         for word in (words if declared is None else declared)
         if not allows(grants, schema.needs(attribute.name, word))
-    }
+    )
     known = None if declared is None else frozenset(declared).difference(withheld)
     if attribute.type == types.SET:
-        return _taking_sets(attribute.name, known, withheld)
+        return _taking_sets(known, withheld)
     if attribute.type in _VALUES:
-        return _taking_maps(attribute.name, _VALUES[attribute.type], known, withheld)
+        return _taking_maps(_VALUES[attribute.type], known, withheld)
     take = _SCALARS[attribute.type]
     if attribute.type == types.STRING and words and not allows(grants, SENSITIVE):
         return lambda value: ABSENT if type(value) is str and value in words else _string(value)
     return take
 
 
-def _taking_sets(name: str, known: frozenset[str] | None, withheld: Mapping[str, int]) -> Take:
+def _taking_sets(known: frozenset[str] | None, withheld: frozenset[str]) -> Take:
     def members(value: Any) -> Any:
         if not isinstance(value, (set, frozenset, list, tuple)):
             return ABSENT
-        if known is not None and isinstance(value, (set, frozenset)):
+        if known is None:
+            return frozenset([word for word in value if type(word) is str and word not in withheld])
+        if isinstance(value, (set, frozenset)):
             return known & value
-        if known is not None:
-            return known.intersection(word for word in value if type(word) is str)
-        return frozenset(word for word in value if type(word) is str and word not in withheld)
+        return known.intersection([word for word in value if type(word) is str])
 
-    def partial(value: Any) -> Any:
-        if (found := members(value)) is ABSENT:
-            return ABSENT
-        kept = PartialSet(found)
-        kept.name, kept.withheld = name, withheld
-        return kept
-
-    return partial if withheld else members
+    return members
 
 
-def _taking_maps(
-    name: str, take: Take, known: frozenset[str] | None, withheld: Mapping[str, int]
-) -> Take:
+def _taking_maps(take: Take, known: frozenset[str] | None, withheld: frozenset[str]) -> Take:
     def entries(value: Any) -> Any:
         if not isinstance(value, dict):
             return ABSENT
@@ -160,11 +110,4 @@ def _taking_maps(
                 found[key] = taken
         return found
 
-    def partial(value: Any) -> Any:
-        if (found := entries(value)) is ABSENT:
-            return ABSENT
-        kept = PartialMap(found)
-        kept.name, kept.withheld = name, withheld
-        return kept
-
-    return partial if withheld else entries
+    return entries
