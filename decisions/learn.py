@@ -227,13 +227,15 @@ def signed_in(
     grants: int,
     now_s: float,
     visitor: str = "",
+    event_id: str = "",
 ) -> Profile:
     """The profile of a customer: known as such, authenticated until then.
 
     interests: the snapshot's weights as they stand now; each key keeps the higher of the two. A
-    profile of another customer is left behind first, and `visitor` is then the new id.
+    profile of another customer is left behind first, and `visitor` is then the new id. A repeated
+    event changes nothing: a sign-out may have come since.
     """
-    if not grants & PERSONALIZATION or not customer:
+    if not grants & PERSONALIZATION or not customer or is_repeat(profile, event_id):
         return profile
     if profile.customer not in (0, customer):
         profile = begin(signed_out(profile, visitor), grants, now_s, visitor)

@@ -411,6 +411,17 @@ def test_signing_out_leaves_an_id_and_which_events_were_handled(profile: Profile
     assert signed_out(profile, "another").visitor == "another"
 
 
+def test_a_sign_in_or_sign_out_that_is_sent_again_does_not_undo_what_came_since() -> None:
+    inside = signed_in(START, 7, NOW_S + 60, {}, LEARNING, EVERYTHING, NOW_S, event_id="in")
+    outside = signed_out(inside, event_id="out")
+    assert outside.customer == 0
+    assert (
+        signed_in(outside, 7, NOW_S + 60, {}, LEARNING, EVERYTHING, NOW_S, event_id="in") is outside
+    )
+    back = signed_in(outside, 7, NOW_S + 60, {}, LEARNING, EVERYTHING, NOW_S, event_id="in-2")
+    assert signed_out(back, event_id="out") is back
+
+
 def test_a_clock_that_is_behind_learns_at_the_last_moment_seen() -> None:
     first = after(Event("view", category="tea"))
     behind = learn(first, Event("view", category="tea"), LEARNING, EVERYTHING, NOW_S - 86_400)
