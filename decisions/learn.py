@@ -254,10 +254,16 @@ def signed_in(
     )
 
 
-def signed_out(profile: Profile, visitor: str = "") -> Profile:
+def signed_out(profile: Profile, visitor: str = "", event_id: str = "") -> Profile:
     """What the next person at this device may inherit: no more than an id, the old one or a new
-    one, and which events were handled."""
-    return Profile(visitor=visitor or profile.visitor, seen_s=profile.seen_s, recent=profile.recent)
+    one, and which events were handled. A repeated event changes nothing."""
+    if is_repeat(profile, event_id):
+        return profile
+    return Profile(
+        visitor=visitor or profile.visitor,
+        seen_s=profile.seen_s,
+        recent=_remembering(profile, event_id),
+    )
 
 
 def withdraw(
