@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 
 from articles import ARTICLES, STORIES
 from catalogue import Catalogue, Product
 
-WELCOME = """<section class="ew-hero ew-hero--welcome"><p class="ew-kicker">Field &amp; Larder</p>
-<h2>Good food, close to home</h2><p>Everything for the week, from the field and the larder.</p>
-<a class="ew-cta" href="/d/produce">Start with fresh produce</a></section>"""
-DELIVERY = """<aside class="ew-promo ew-promo--delivery"><h3>Tomorrow at your door</h3>
-<p>Order until ten tonight, unpack tomorrow morning.</p>
-<a class="ew-cta" href="/journal/how-we-deliver">How we deliver</a></aside>"""
-FRESH = """<aside class="ew-aisle ew-aisle--fresh"><h3>Everything here was in the shop this morning</h3>
-<p>We pick the best of it.</p><a class="ew-cta" href="/">All departments</a></aside>"""
-CARE = """<aside class="ew-cart ew-cart--care"><h3>Packed with care</h3><p>Cold things stay cold, eggs stay whole.</p>
-<a class="ew-cta" href="/journal/how-we-pack">How we pack</a></aside>"""
+FRAGMENTS = Path(__file__).parent.parent / "fragments"  # a slot's own content is its default
 
 
-def _slot(name: str, own: str) -> str:
+def _slot(name: str, default: str) -> str:
+    own = (FRAGMENTS / f"{default}.html").read_text(encoding="utf-8").strip()
     return f'<edge-slot name="{name}">{own}</edge-slot>'
 
 
@@ -104,7 +97,7 @@ def home(catalogue: Catalogue) -> str:
         f'<a class="tile tone-{key}" href="/d/{key}">{_icon(key)}<span>{escape(shelf.title)}</span></a>'
         for key, shelf in catalogue.shelves.items()
     )
-    body = f"""{_slot("hero", WELCOME)}{_slot("promo", DELIVERY)}
+    body = f"""{_slot("hero", "hero/welcome")}{_slot("promo", "promo/none")}
 <section><h2>Departments</h2><div class="tiles">{tiles}</div></section>
 <section><h2>In most baskets</h2><div class="grid">{"".join(map(_card, catalogue.popular))}</div></section>
 <section><h2>From the journal</h2><div class="stories">{_stories(STORIES)}</div></section>"""
@@ -113,7 +106,7 @@ def home(catalogue: Catalogue) -> str:
 
 def department(catalogue: Catalogue, category: str) -> str:
     shelf = catalogue.shelves[category]
-    body = f"""{_slot("hero", WELCOME)}{_slot("aisle", FRESH)}
+    body = f"""{_slot("hero", "hero/welcome")}{_slot("aisle", "aisle/none")}
 <nav class="crumbs"><a href="/">Home</a> / {escape(shelf.title)}</nav>
 <h1>{escape(shelf.title)}</h1>
 <div class="grid">{"".join(map(_card, shelf.products))}</div>"""
@@ -130,13 +123,13 @@ def product(catalogue: Catalogue, item: Product) -> str:
 <div><p class="ew-kicker">{escape(shelf.title)}</p><h1>{escape(item.title)}</h1>
 <p class="size">{escape(about)}</p><p class="price">{_money(item.cents)}</p>{_add(item)}
 <p class="facts">In the baskets of {item.households:,} households last year.</p></div></article>
-{_slot("promo", DELIVERY)}
+{_slot("promo", "promo/none")}
 <section><h2>More of this</h2><div class="grid">{"".join(others)}</div></section>"""
     return _layout(item.title, body, catalogue, category=item.category)
 
 
 def cart(catalogue: Catalogue) -> str:
-    body = f"""<h1>Your basket</h1>{_slot("cart", CARE)}
+    body = f"""<h1>Your basket</h1>{_slot("cart", "cart/none")}
 <div id="lines" class="lines"><p class="empty">Your basket is empty.</p></div>
 <p class="total"><span>Total</span><strong id="total">$0.00</strong></p>
 <button type="button" class="ew-cta" id="order" disabled>Place the order</button>"""
@@ -149,6 +142,6 @@ def journal(catalogue: Catalogue, slug: str) -> str:
     others = tuple(other for other in STORIES if other != slug)
     body = f"""<article class="reading" data-article="{slug}"><p class="ew-kicker">Journal</p><h1>{escape(title)}</h1>
 <p class="lead">{escape(lead)}</p>{text}</article>
-{_slot("promo", DELIVERY)}
+{_slot("promo", "promo/none")}
 <section><h2>Read on</h2><div class="stories">{_stories(others)}</div></section>"""
     return _layout(title, body, catalogue)

@@ -13,7 +13,7 @@
       panel = make('details', { className: 'why' });
       slot.after(panel);
     }
-    const steps = (decision.steps || []).map(step => make('li', {},
+    const steps = [...(decision.steps || [])].reverse().map(step => make('li', {},
       make('code', { textContent: step.rule || 'default' }),
       make('b', { className: 'reason reason--' + step.reason.toLowerCase(), textContent: step.reason }),
       step.detail ? ' ' + step.detail : ''));
@@ -23,6 +23,6 @@
         make('p', {}, make('code', { textContent: decision.slot }), ' shows ', make('code', { textContent: decision.fragment || 'its own content' }),
           decision.variant ? ' as variant ' : '', decision.variant ? make('code', { textContent: decision.variant }) : '',
           ': ', make('b', { className: 'reason', textContent: decision.reason }), ' (snapshot ' + decision.snapshot + ')'),
-        make('ol', {}, ...steps)));
+        make('ol', { reversed: true }, ...steps)));
   });
 })();

@@ -1,0 +1,116 @@
+"""What the browser tests say: a shop that runs, a visitor who looks, clicks and signs in."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from playwright.sync_api import Browser, BrowserContext, Page, Response
+
+from decisions.compact import unpack
+from decisions.profile import Profile
+from snapshots.keys import read_public
+from snapshots.local import LocalCopy
+from snapshots.snapshot import open_snapshot
+
+ALL = "#consent-all"
+NONE = "#consent-none"
+WATCH_SHIFTS = """
+window.__shift = 0;
+new PerformanceObserver(list => {
+  for (const entry of list.getEntries()) window.__shift += entry.value;
+}).observe({ type: 'layout-shift', buffered: true });
+"""
+
+
+class Shop(NamedTuple):
+    """A running demo: its address, its folder, the ports of its edge and of the edge's status."""
+
+    address: str
+    state: Path
+    edge_port: int
+    admin_port: int
+
+    def dictionary(self) -> tuple[str, ...]:
+        """The names behind the numbers of the profile cookie."""
+        local = LocalCopy(
+            self.state / "cache", read_public(self.state / "keys" / "publisher.public.jwks")
+        )
+        manifest = local.serving()
+        assert manifest is not None
+        return tuple(open_snapshot(manifest, local.path_of).program.dictionary)
+
+    def logged(self) -> list[dict[str, Any]]:
+        """Every row of the event log, files still being written included."""
+        files = sorted((self.state / "cache" / "events").rglob("*.ndjson*"))
+        lines = [line for file in files for line in file.read_text("utf-8").splitlines()]
+        return [json.loads(line) for line in lines]
+
+
+class Visitor:
+    """A browser profile of its own, with one or more tabs."""
+
+    def __init__(self, browser: Browser, shop: Shop) -> None:
+        self.shop = shop
+        self.context: BrowserContext = browser.new_context(viewport={"width": 1280, "height": 900})
+        self.context.add_init_script(WATCH_SHIFTS)
+        self.errors: list[str] = []
+        self.page = self.tab()
+
+    def tab(self) -> Page:
+        page = self.context.new_page()
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        return page
+
+    def close(self) -> None:
+        self.context.close()
+
+    def open(self, path: str, page: Page | None = None) -> None:
+        """Opens a page and waits for what the edge says about it."""
+        with self.visited(page):
+            (page or self.page).goto(self.shop.address + path)
+
+    def visited(self, page: Page | None = None) -> Any:
+        """A block in which one visit is sent and answered."""
+        return (page or self.page).expect_response(is_visit)
+
+    def choose(self, button: str = ALL) -> None:
+        """Answers the privacy banner, and waits until the page knows."""
+        with self.visited():
+            self.page.click(button)
+
+    def hero(self) -> str:
+        return self.page.locator('edge-slot[name="hero"]').inner_text()
+
+    def shifts(self) -> float:
+        """Cumulative layout shift of the page so far."""
+        return float(self.page.evaluate("window.__shift"))
+
+    def profile(self) -> Profile:
+        """What the profile cookie says."""
+        cookies = {cookie["name"]: cookie["value"] for cookie in self.context.cookies(self.paths())}
+        payload = cookies["user_interest_score"].split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return unpack(claims["p"], self.shop.dictionary(), claims["sub"])
+
+    def cookies(self) -> set[str]:
+        return {str(cookie["name"]) for cookie in self.context.cookies(self.paths())}
+
+    def paths(self) -> list[str]:
+        return [self.shop.address + "/_ew/v1/visit"]
+
+
+def is_visit(response: Response) -> bool:
+    return response.url.endswith("/_ew/v1/visit") and response.ok
+
+
+def until(page: Page, true: Callable[[], bool], what: str, most_ms: int = 5_000) -> None:
+    """Waits for something to become true; fails with `what`."""
+    for _ in range(most_ms // 50):
+        if true():
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"expected {what} within {most_ms} ms")

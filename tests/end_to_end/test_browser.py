@@ -1,0 +1,130 @@
+"""The promise, in a real browser: slots that fill, follow the visitor, and never break the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser
+
+from tests.end_to_end.shop import NONE, Shop, Visitor, until
+
+pytestmark = pytest.mark.needs("chromium")
+
+WELCOME = "Groceries, the way your corner shop did them"
+NOTE = "(count) => { for (let i = 0; i < count; i += 1) dataLayer.push({event: 'article_read'}); }"
+
+
+@pytest.fixture
+def visitor(browser: Browser, shop: Shop) -> Iterator[Visitor]:
+    one = Visitor(browser, shop)
+    yield one
+    one.close()
+    assert one.errors == []
+
+
+def test_browsing_six_products_changes_the_hero_without_a_reload(visitor: Visitor) -> None:
+    visitor.open("/")
+    visitor.choose()
+    visitor.open("/d/pet")
+    before = visitor.hero()
+    pictures = visitor.page.locator("button.picture")
+    for place in range(6):
+        with visitor.visited():
+            pictures.nth(place).click()
+        visitor.page.click("#look .quiet")
+    until(visitor.page, lambda: visitor.hero() != before, "another hero")
+    assert visitor.page.locator(".ew-hero--pet").count() == 1
+    assert visitor.shifts() == 0.0
+
+
+def test_signing_in_brings_in_the_segments_of_the_household(visitor: Visitor) -> None:
+    visitor.open("/")
+    visitor.choose()
+    assert WELCOME in visitor.hero()
+    visitor.page.click("#sign-in")
+    households = visitor.page.locator("button.household", has_text="dormant")
+    households.first.wait_for()
+    with visitor.visited():
+        households.first.click()
+    visitor.page.locator(".ew-hero--welcome-back").wait_for(timeout=5_000)
+    assert visitor.shifts() == 0.0
+
+
+def test_withdrawing_consent_brings_back_the_defaults_at_once(visitor: Visitor) -> None:
+    visitor.open("/")
+    visitor.choose()
+    visitor.open("/d/produce")
+    pictures = visitor.page.locator("button.picture")
+    for place in range(6):
+        with visitor.visited():
+            pictures.nth(place).click()
+        visitor.page.click("#look .quiet")
+    visitor.page.locator(".ew-hero--produce").wait_for(timeout=5_000)
+    visitor.page.click("#privacy")
+    visitor.choose(NONE)
+    visitor.page.locator(".ew-hero--welcome").wait_for(timeout=5_000)
+    assert visitor.cookies() == {"consent"}
+
+
+def test_before_a_choice_nothing_is_stored_and_the_defaults_are_shown(visitor: Visitor) -> None:
+    visitor.open("/d/meat")
+    with visitor.visited():
+        visitor.page.locator("button.picture").first.click()
+    assert visitor.cookies() == set()
+    assert visitor.page.evaluate("sessionStorage.edgewise") is None
+    assert WELCOME in visitor.hero()
+
+
+def test_the_panel_beside_each_slot_says_why(visitor: Visitor) -> None:
+    visitor.open("/")
+    visitor.page.locator("edge-slot[name=hero] + .why summary").click()
+    panel = visitor.page.locator("edge-slot[name=hero] + .why").inner_text()
+    assert "hero/welcome" in panel and "DEFAULT" in panel
+
+
+def test_twenty_quick_events_in_two_tabs_are_all_learnt_and_logged(visitor: Visitor) -> None:
+    visitor.open("/")
+    visitor.choose()
+    other = visitor.tab()
+    visitor.open("/", other)
+    for _ in range(5):
+        visitor.page.evaluate(NOTE, 2)
+        other.evaluate(NOTE, 2)
+    until(
+        visitor.page,
+        lambda: visitor.profile().counts.get("article_read") == 20,
+        "20 articles in the profile",
+    )
+    me = visitor.profile().visitor
+    until(visitor.page, lambda: _logged(visitor.shop, me, "article_read") == 20, "20 rows")
+
+
+def test_adding_to_the_basket_and_leaving_at_once_loses_nothing(visitor: Visitor) -> None:
+    visitor.open("/")
+    visitor.choose()
+    visitor.open("/d/pantry")
+    shelves = ["/d/bakery", "/d/pantry"]
+    for turn in range(20):
+        visitor.page.locator("button.add").first.click()
+        visitor.page.wait_for_timeout(turn * 50 / 20)
+        visitor.page.goto(visitor.shop.address + shelves[turn % 2])
+    until(visitor.page, lambda: visitor.profile().cart.items == 20, "20 pieces in the basket")
+    me = visitor.profile().visitor
+    until(visitor.page, lambda: _logged(visitor.shop, me, "add_to_cart") == 20, "20 rows")
+
+
+def _logged(shop: Shop, visitor: str, kind: str) -> int:
+    """How many events of a kind the log holds; one that was sent twice is one."""
+    rows = [row for row in shop.logged() if row.get("type") == kind]
+    return len({row["id"] for row in rows if row.get("visitor")})
+
+
+def test_a_page_whose_edge_is_gone_keeps_its_own_content(
+    browser: Browser, shop: Shop, visitor: Visitor
+) -> None:
+    visitor.page.route("**/_ew/v1/**", lambda route: route.abort())
+    visitor.page.goto(shop.address + "/")
+    visitor.page.wait_for_timeout(1_500)
+    assert WELCOME in visitor.hero()
+    assert visitor.shifts() == 0.0
