@@ -251,6 +251,7 @@ def signed_in(
         interests=strongest(weights, MAX_INTERESTS),
         at_s=now,
         seen_s=now,
+        recent=_remembering(profile, event_id),
     )
 
 
