@@ -93,7 +93,7 @@ class _Compiler:
         if value is None:
             self.refuse("null", expr)
         kind = _KINDS[type(value)]
-        return Column(ibis.literal(value, DTYPES[kind]), kind)
+        return Column(_written(value, kind), kind)
 
     def name(self, expr: Name, variables: Variables) -> Column:
         return self.literal(variables[expr.name], variables)
@@ -116,7 +116,7 @@ class _Compiler:
         if not isinstance(expr.operand, Attr) or expr.operand.kind not in MAPS:
             self.refuse("an index into this", expr)
         kind = MAPS[expr.operand.kind]
-        nothing = ibis.literal(0, DTYPES[kind])
+        nothing = _written(0.0 if kind == DOUBLE else 0, kind)
         value = self.look(expr.operand.name, self.key(expr.index, variables))
         return Column(nothing if value is None else value.fill_null(nothing), kind)
 
@@ -222,6 +222,13 @@ class _Compiler:
         return written
 
 
+def _written(value: Any, kind: str) -> Any:
+    """A constant; a double goes as text, since 0.1 by itself is a decimal to DuckDB."""
+    if kind == DOUBLE:
+        return ibis.literal(repr(value)).cast("float64")
+    return ibis.literal(value, DTYPES[kind])
+
+
 def _any(conditions: Sequence[Any]) -> Any:
     return reduce(or_, conditions, ibis.literal(False))
 
@@ -311,7 +318,7 @@ FUNCTIONS: dict[tuple[str, ...], tuple[str, Callable[..., Any]]] = {
     ("double", INT): (DOUBLE, lambda value: value.cast("float64")),
     ("string", STRING): (STRING, lambda value: value),
     ("string", INT): (STRING, lambda value: value.cast("string")),
-    ("string", BOOL): (STRING, lambda value: value.ifelse("true", "false").nullif("")),
+    ("string", BOOL): (STRING, lambda value: value.cast("string")),
     ("timestamp", TIMESTAMP): (TIMESTAMP, lambda value: value),
     ("timestamp", INT): (TIMESTAMP, lambda seconds: dialect.tried(seconds * US_PER_S)),
     ("duration", DURATION): (DURATION, lambda value: value),
