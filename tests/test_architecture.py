@@ -19,10 +19,10 @@ PURE = {
     "zoneinfo",
 }  # what `decisions` may use besides the harmless standard library
 HARMLESS = {
-    "__future__", "abc", "binascii", "bisect", "calendar", "collections", "contextlib", "dataclasses",
+    "__future__", "abc", "bisect", "calendar", "collections", "contextlib", "dataclasses",
     "datetime", "difflib", "enum", "functools", "hashlib", "heapq", "hmac", "html", "itertools",
     "json", "math", "operator", "re", "string", "struct", "types", "typing", "uuid", "base64",
-    "decimal", "fractions", "urllib",
+    "binascii", "decimal", "fractions", "urllib",
 }  # fmt: skip
 MAX_LINES = 400
 
