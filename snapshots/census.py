@@ -122,13 +122,14 @@ def _traits(traits: Sequence[tuple[str, Trait]], rows: int, build: str) -> bytea
         for (name, trait), width in zip(traits, widths, strict=True)
     )
     written = frame(membership.MAGIC[TRAITS], 1, TraitsHead(build, heads), rows, rows * sum(widths))
-    start = written.start
+    place, row_bytes = written.start, sum(widths)
     for (name, trait), width in zip(traits, widths, strict=True):
         codes = narrowed(trait.codes, rows, width)
         if rows and max(numbers(memoryview(codes), width)) >= len(trait.values):
             raise ValueError(f"expected codes below {len(trait.values)} for trait {name}")
-        written.part[start : start + len(codes)] = codes
-        start += len(codes)
+        for byte in range(width):
+            written.part[place + byte :: row_bytes] = codes[byte::width]
+        place += width
     return written.part
 
 
@@ -141,8 +142,7 @@ def _scores(scores: Sequence[tuple[str, Score]], rows: int, build: str) -> bytea
         codes = memoryview(score.codes).cast("B")
         if len(codes) != rows:
             raise ValueError(f"expected {rows} bytes for score {name}, got {len(codes)}")
-        start = written.start + place * rows
-        written.part[start : start + rows] = codes
+        written.part[written.start + place :: len(scores)] = codes
     return written.part
 
 

@@ -1,9 +1,10 @@
 """Membership: visitor key in; segments, traits, scores, interests out. Mapped, never loaded.
 
-Five parts: keys (sorted, 8 bytes each), and per key in the same order a row of segment bits, a
-code per trait, a byte per score, and the strongest interests. A key is found by interpolation and
-bisection in the mapped keys. Opening checks the frames, not the rows: whatever a row holds, a
-look-up answers or says None, it never fails. docs/bundle-format.md has the layout to the byte.
+Five parts: keys (sorted, 8 bytes each), and per key in the same order a row of segment bits, a row
+of codes (one a trait), a row of scores (one byte each) and a row of the strongest interests: a
+look-up touches one place in each. A key is found by interpolation and bisection. Opening checks
+the frames, not the rows: whatever a row holds, a look-up answers or says None, it never fails.
+docs/bundle-format.md has the layout to the byte.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import math
 import struct
 from bisect import bisect_left
 from collections.abc import Mapping
-from itertools import pairwise
+from itertools import compress
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -38,6 +39,10 @@ NO_SCORE = 0  # the code of a visitor without this score; 1 to 255 run from low 
 NO_INTEREST = 0xFFFF  # the id of a slot that holds none
 MAX_SLOTS = 64  # interests a row; the profile keeps fewer
 
+_CODES = {1: "B", 2: "H", 4: "I"}  # bytes of a trait's code → its letter in `struct`
+_Traits = tuple[tuple[str, ...], tuple[tuple[str | None, ...], ...]]  # names, and their values
+_Scores = tuple[tuple[str, ...], tuple[tuple[float | None, ...], ...]]
+
 
 class KeysHead(msgspec.Struct, frozen=True):
     """build: names the keys these parts belong to. built_at_s: when interests were weighed."""
@@ -62,7 +67,7 @@ class TraitHead(msgspec.Struct, frozen=True):
 
 
 class TraitsHead(msgspec.Struct, frozen=True):
-    """traits: in the order of their columns."""
+    """traits: in the order of their codes in a row."""
 
     build: str
     traits: tuple[TraitHead, ...]
@@ -77,7 +82,7 @@ class ScoreHead(msgspec.Struct, frozen=True):
 
 
 class ScoresHead(msgspec.Struct, frozen=True):
-    """scores: in the order of their columns."""
+    """scores: in the order of their bytes in a row."""
 
     build: str
     scores: tuple[ScoreHead, ...]
@@ -91,7 +96,7 @@ class InterestsHead(msgspec.Struct, frozen=True):
     slots: int
 
 
-class Member:
+class Member(msgspec.Struct, frozen=True, eq=False):
     """What the builder knew of one visitor: segments, traits, scores, and interests as weights as
     of `built_at_s`, not yet faded.
 
@@ -99,18 +104,16 @@ class Member:
     when they are asked for, which is once, at sign-in.
     """
 
-    __slots__ = ("_of", "_row", "built_at_s", "scores", "segments", "traits")
+    segments: frozenset[str]
+    traits: dict[str, str]
+    scores: dict[str, float]
+    _of: Membership
+    _row: int
 
-    def __init__(
-        self,
-        of: Membership,
-        row: int,
-        segments: frozenset[str],
-        traits: dict[str, str],
-        scores: dict[str, float],
-    ) -> None:
-        self._of, self._row, self.built_at_s = of, row, of.built_at_s
-        self.segments, self.traits, self.scores = segments, traits, scores
+    @property
+    def built_at_s(self) -> int:
+        """The moment the data was built for."""
+        return self._of.built_at_s
 
     @property
     def interests(self) -> dict[str, float]:
@@ -133,12 +136,15 @@ class Membership:
         self.built_at_s = head.built_at_s
         self._build = head.build
         self._keys = numbers(keys.body, 8)
-        self._reach = 2 * math.isqrt(keys.rows) + 8  # four standard deviations of a hash's place
+        # A hash stands within four standard deviations of its share of the rows; and within four of
+        # those from another key whose place is known, as far away as that.
+        self._far = 2 * math.isqrt(keys.rows) + 8
+        self._near = 4 * math.isqrt(self._far) + 8
         self._bits, self._names = self._open_segments(parts.get(SEGMENTS))
-        self._width = -(-len(self._names) // 8)
+        self._eights = struct.Struct(f"<{-(-len(self._names) // 8)}B")
         self._named = _named_bytes(self._names)
-        self._traits = self._open_traits(parts.get(TRAITS))
-        self._scores = self._open_scores(parts.get(SCORES))
+        self._trait_rows, self._traits, self._codes = self._open_traits(parts.get(TRAITS))
+        self._score_rows, self._scores, self._score_codes = self._open_scores(parts.get(SCORES))
         self._interests, self._slot_names, self._slots = self._open_interests(parts.get(INTERESTS))
 
     @classmethod
@@ -152,14 +158,17 @@ class Membership:
         return self._names
 
     def row(self, key: int) -> int | None:
-        """Where the key stands, or None. Keys are hashes: a guess by proportion, then bisection
-        around it, and over all rows only if the guess was off."""
+        """Where the key stands, or None. Keys are hashes: a guess by proportion, a better one from
+        the key that stands there, then bisection around it, and over all rows if that was off."""
         keys, rows = self._keys, self.rows
         guess = key * rows >> 64
-        low, high = max(0, guess - self._reach), min(rows, guess + self._reach)
-        row = bisect_left(keys, key, low, high) if low < high else low
-        if (row == low and low > 0) or row == high:
-            row = bisect_left(keys, key)
+        if 0 <= guess < rows:
+            guess += (key - keys[guess]) * rows >> 64
+            low, high = max(0, guess - self._near), min(rows, guess + self._near)
+            row = bisect_left(keys, key, low, high) if low < high else low
+            if (low < row or low == 0) and row < high:
+                return row if keys[row] == key else None
+        row = bisect_left(keys, key)
         return row if row < rows and keys[row] == key else None
 
     def lookup(self, key: int) -> Member | None:
@@ -167,20 +176,22 @@ class Membership:
         row = self.row(key)
         if row is None:
             return None
+        codes = self._codes.unpack_from(self._trait_rows, row * self._codes.size)
         try:
             traits = {
                 name: value
-                for name, values, codes in self._traits
-                if (value := values[codes[row]]) is not None
+                for name, values, code in zip(*self._traits, codes)  # noqa: B905 # 0.2 µs
+                if (value := values[code]) is not None
             }
         except IndexError:
-            traits = self._traits_within_bounds(row)
+            traits = _within_bounds(self._traits, codes)
+        codes = self._score_codes.unpack_from(self._score_rows, row * self._score_codes.size)
         scores = {
             name: score
-            for name, steps, codes in self._scores
-            if (score := steps[codes[row]]) is not None
+            for name, steps, code in zip(*self._scores, codes)  # noqa: B905 # the same
+            if (score := steps[code]) is not None
         }
-        return Member(self, row, self._segments_of(row), traits, scores)
+        return Member(self._segments_of(row), traits, scores, self, row)
 
     def interests_of(self, row: int) -> dict[str, float]:
         """The interests of a row as name → weight; ids and weights that mean nothing are left
@@ -193,20 +204,11 @@ class Membership:
         return found
 
     def _segments_of(self, row: int) -> frozenset[str]:
-        start = row * self._width
+        bits = self._eights.unpack_from(self._bits, row * self._eights.size)
         found: list[str] = []
-        for byte, names in zip(self._bits[start : start + self._width], self._named, strict=True):
-            if byte:
-                found += names[byte]
+        for byte, names in compress(zip(bits, self._named), bits):  # noqa: B905 # the same
+            found += names[byte]
         return frozenset(found)
-
-    def _traits_within_bounds(self, row: int) -> dict[str, str]:
-        """The traits of a row in which some code has no value: that trait is absent."""
-        return {
-            name: value
-            for name, values, codes in self._traits
-            if codes[row] < len(values) and (value := values[codes[row]]) is not None
-        }
 
     def _frame(self, name: str, raw: Buffer) -> Frame:
         frame = _open(name, raw)
@@ -228,30 +230,23 @@ class Membership:
         frame.expect(self.rows * -(-len(head.names) // 8))
         return frame.body, head.names
 
-    def _open_traits(
-        self, raw: Buffer | None
-    ) -> tuple[tuple[str, tuple[str | None, ...], memoryview], ...]:
+    def _open_traits(self, raw: Buffer | None) -> tuple[memoryview, _Traits, struct.Struct]:
         if raw is None:
-            return ()
+            return memoryview(b""), ((), ()), struct.Struct("<")
         frame = self._frame(TRAITS, raw)
         head = frame.head_as(TraitsHead)
         self._same_build(head.build, TRAITS)
         _each_once([trait.name for trait in head.traits], TRAITS)
-        if not {1, 2, 4}.issuperset(trait.width for trait in head.traits):
+        if not _CODES.keys() >= {trait.width for trait in head.traits}:
             raise Malformed(f"expected codes of 1, 2 or 4 bytes - at {TRAITS}")
-        ends = [0]
-        ends.extend(ends[-1] + self.rows * trait.width for trait in head.traits)
-        frame.expect(ends[-1])
-        return tuple(
-            (trait.name, trait.values, numbers(frame.body[start:end], trait.width))
-            for trait, (start, end) in zip(head.traits, pairwise(ends), strict=True)
-        )
+        codes = struct.Struct("<" + "".join(_CODES[trait.width] for trait in head.traits))
+        frame.expect(self.rows * codes.size)
+        names = tuple(trait.name for trait in head.traits)
+        return frame.body, (names, tuple(trait.values for trait in head.traits)), codes
 
-    def _open_scores(
-        self, raw: Buffer | None
-    ) -> tuple[tuple[str, tuple[float | None, ...], memoryview], ...]:
+    def _open_scores(self, raw: Buffer | None) -> tuple[memoryview, _Scores, struct.Struct]:
         if raw is None:
-            return ()
+            return memoryview(b""), ((), ()), struct.Struct("<")
         frame = self._frame(SCORES, raw)
         head = frame.head_as(ScoresHead)
         self._same_build(head.build, SCORES)
@@ -259,11 +254,9 @@ class Membership:
         if not all(score.low < score.high for score in head.scores):
             raise Malformed(f"expected low < high of every score - at {SCORES}")
         frame.expect(self.rows * len(head.scores))
-        rows = self.rows
-        return tuple(
-            (score.name, score_values(score.low, score.high), frame.body[place : place + rows])
-            for score, place in ((score, rows * at) for at, score in enumerate(head.scores))
-        )
+        steps = tuple(score_values(score.low, score.high) for score in head.scores)
+        names = tuple(score.name for score in head.scores)
+        return frame.body, (names, steps), struct.Struct(f"<{len(names)}B")
 
     def _open_interests(
         self, raw: Buffer | None
@@ -282,6 +275,15 @@ class Membership:
 def score_values(low: float, high: float) -> tuple[float | None, ...]:
     """What each of the 256 codes of a score means."""
     return (None, *(low + (high - low) * (code - 1) / 254 for code in range(1, 256)))
+
+
+def _within_bounds(traits: _Traits, codes: tuple[int, ...]) -> dict[str, str]:
+    """The traits of a row in which some code has no value: that trait is absent."""
+    return {
+        name: value
+        for name, values, code in zip(*traits, codes, strict=True)
+        if code < len(values) and (value := values[code]) is not None
+    }
 
 
 def _named_bytes(names: tuple[str, ...]) -> list[list[tuple[str, ...]]]:

@@ -254,7 +254,7 @@ def test_a_part_that_does_not_add_up_is_refused_when_it_is_opened(
 
 def test_codes_without_a_meaning_are_absent_and_never_an_error() -> None:
     two = TraitsHead(BUILD, (TraitHead("odd", 1, ("a",)), TraitHead("tier", 1, (None, "gold"))))
-    parts = hostile(TRAITS, two, bytes([0, 9, 0, 1, 1, 0]))
+    parts = hostile(TRAITS, two, bytes([0, 1, 9, 1, 0, 0]))
     parts |= {SEGMENTS: hostile(SEGMENTS, SegmentsHead(BUILD, ("a",)), b"\xff\xfe\x01")[SEGMENTS]}
     slots = struct.pack("<HeHeHe", 7, 1.0, 0, float("inf"), 0, -1.0)
     parts |= {INTERESTS: hostile(INTERESTS, InterestsHead(BUILD, ("x",), 1), slots)[INTERESTS]}

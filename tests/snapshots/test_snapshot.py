@@ -4,10 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from decisions.compiling import compile_playbook
+from decisions.program import FORMAT
 from snapshots.bundle import Packed, pack
 from snapshots.errors import DiskRefused, Malformed
-from snapshots.manifest import Manifest, PartRef
+from snapshots.manifest import Manifest
 from snapshots.snapshot import PathOf, Snapshot, open_snapshot, open_steps
+from tests.decisions.written import playbook
 from tests.snapshots.bundles import fake_steps, members, small_parts
 
 
@@ -85,8 +88,12 @@ def test_a_program_that_does_not_decode_is_malformed(tmp_path: Path) -> None:
         opened(tmp_path, whole(tmp_path, b"broken"))
 
 
-def test_the_real_program_decodes_from_mapped_bytes(tmp_path: Path) -> None:
-    manifest = laid_out(tmp_path, [pack("program", 1, b"?")], {"program": b"?"})
+def test_a_real_program_decodes_from_mapped_bytes_and_decides(tmp_path: Path) -> None:
+    raw = compile_playbook(playbook()).encode()
+    manifest = laid_out(tmp_path, [pack("program", FORMAT, raw)], {"program": raw})
+    program = open_snapshot(manifest, path_in(tmp_path)).program
+    decision = program.decide("hero", {"interest": {"shoes": 50.0}}, grants={"personalization"})
+    assert decision.fragment == "hero/shoes"
+    broken = laid_out(tmp_path, [pack("program", FORMAT, b"?")], {"program": b"?"})
     with pytest.raises(Malformed, match="at program"):
-        open_snapshot(manifest, path_in(tmp_path))
-    assert isinstance(manifest.parts[0], PartRef)
+        open_snapshot(broken, path_in(tmp_path))
