@@ -20,12 +20,13 @@ TEXT, RCDATA = "text", "rcdata"
 OPEN, DECLARATION, COMMENT, BOGUS = "open", "declaration", "comment", "bogus"
 NAME, INSIDE, ATTRIBUTE, AFTER_NAME, EDGE = "name", "inside", "attribute", "after name", "edge"
 BEFORE_VALUE, UNQUOTED, DOUBLE, SINGLE = "before value", "unquoted", "double", "single"
-CODE, LOST = "code", "lost"
+CODE, UNKNOWN, LOST = "code", "unknown", "lost"
 
 SETTLED, UNSURE = "\0settled", "\0unsure"  # of a URL that sections have made one of several
 
 _SPACE = " \t\n\r\f"
 _LETTER = re.compile(r"[A-Za-z]")
+_MARKUP = re.compile(r"<[A-Za-z/!?]")
 _CODE_TAGS = frozenset(
     ("script", "style", "xmp", "iframe", "noembed", "noframes", "noscript", "plaintext")
 )
@@ -87,6 +88,8 @@ def fill(state: State, op: Value, allowed: Container[str]) -> tuple[str, State]:
         raise Refused(what, "raw-token")
     if state.mode not in (TEXT, RCDATA, DOUBLE, SINGLE):
         raise Refused(NOT_HERE[state.mode].format(tag=state.tag.lstrip("/")))
+    if state.mode == RCDATA and state.held:
+        raise Refused(NOT_HERE[OPEN])
     if op.escape == RAW:
         raise Refused(f"expected {{{{{op.name}}}}} here: only text may hold HTML", "raw-token")
     return _in_value(state) if state.attribute else (HTML, state)
@@ -162,7 +165,7 @@ def join(one: State, other: State) -> State:
 
 def finish(state: State) -> None:
     """Raises Refused unless the fragment ends where another text may follow."""
-    if state.mode != TEXT:
+    if state.mode not in (TEXT, UNKNOWN):
         what = "comment" if state.mode in (COMMENT, BOGUS, DECLARATION) else "tag or value"
         if state.mode in (CODE, RCDATA):
             what = f"<{state.tag}>"
@@ -191,6 +194,8 @@ def _declaration(state: State, char: str) -> State:
     held = state.held + char
     if held == "--":
         return State(COMMENT, held="<!--")
+    if held == "[":
+        return State(UNKNOWN, "![CDATA[")  # it ends elsewhere within <svg> and <math>
     if char == ">":
         return START
     return State(DECLARATION, held=held) if held == "-" else State(BOGUS)
@@ -274,17 +279,26 @@ def _tag_end(state: State) -> State:
 
 
 def _until_closed(state: State, char: str) -> State:
-    """In an element whose content is no markup; held: what may be the beginning of its end."""
+    """In an element whose content is no markup; held: what may be the beginning of its end.
+
+    Within <svg> and <math> the content of such an element is markup after all, and in a script
+    `<!--` changes where it ends: from what looks like a tag in it nothing is certain.
+    """
     held = (state.held + char).lower()
     end = f"</{state.tag}"
-    if state.held == end:
-        if char in _SPACE or char == "/":
-            return State(INSIDE, end[1:])
-        return START if char == ">" else state._replace(held="")
-    if state.tag == "script" and held == "<!--":
-        return State(CODE, "script with <!-- in it")  # browsers end it by rules of its own
-    known = end.startswith(held) or (state.tag == "script" and "<!--".startswith(held))
-    return state._replace(held=held if known else "<" if char == "<" else "")
+    if state.held == end and (char in _SPACE or char == "/"):
+        return State(INSIDE, end[1:])
+    if state.held == end and char == ">":
+        return START
+    if end.startswith(held):
+        return state._replace(held=held)
+    if len(held) > 1 and _MARKUP.match(held):
+        return State(UNKNOWN, state.tag)
+    return state._replace(held="<" if char == "<" else "")
+
+
+def _unknown(state: State, char: str) -> State:
+    return state
 
 
 Step = Callable[[State, str], State]
@@ -293,6 +307,7 @@ STEPS: dict[str, Step] = {
     TEXT: _text,
     RCDATA: _until_closed,
     CODE: _until_closed,
+    UNKNOWN: _unknown,
     OPEN: _open,
     DECLARATION: _declaration,
     COMMENT: _comment,
@@ -326,5 +341,6 @@ NOT_HERE: dict[str, str] = {
     EDGE: _A_NAME,
     BEFORE_VALUE: _A_VALUE,
     UNQUOTED: _A_VALUE,
+    UNKNOWN: "no token may stand after a tag in <{tag}>: write &lt; for < there, \\x3c in a script",
     CODE: "no token may stand in <{tag}>: put it into a data- attribute and read it from there",
 }
