@@ -65,6 +65,33 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
         log.close()
 
 
+@pytest.fixture(scope="session")
+def lonely(shop: Shop) -> Iterator[Shop]:
+    """The shop once more, in front of an edge that is not there."""
+    port, nobody = free_ports(2)
+    environ = {
+        "SHOP_STATE": str(shop.state),
+        "EDGE_URL": f"http://127.0.0.1:{nobody}",
+        "IDENTIFY_KEYS": str(shop.state / "keys" / "identify.jwks"),
+    }
+    folder = ROOT / "examples" / "grocer" / "shop"
+    command = [sys.executable, "-m", "granian", "--interface", "asgi", "--log-level", "error"]
+    process = subprocess.Popen(
+        [*command, "--port", str(port), "--working-dir", str(folder), "app:app"],
+        env=os.environ | environ,
+    )
+    alone = shop._replace(address=f"http://127.0.0.1:{port}")
+    try:
+        deadline_s = time.monotonic() + READY_S
+        while not answers(alone.address):
+            assert process.poll() is None and time.monotonic() < deadline_s
+            time.sleep(0.1)
+        yield alone
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
 def answers(address: str) -> bool:
     try:
         return httpx.get(address, timeout=1.0).status_code == httpx.codes.OK

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,6 +51,20 @@ class Shop(NamedTuple):
         files = sorted((self.state / "cache" / "events").rglob("*.ndjson*"))
         lines = [line for file in files for line in file.read_text("utf-8").splitlines()]
         return [json.loads(line) for line in lines]
+
+    @contextmanager
+    def hanging_edge(self) -> Iterator[None]:
+        """A block in which the edge's processes are stopped in mid-air."""
+        node = int((self.state / "edge.pid").read_text("ascii"))
+        children = Path(f"/proc/{node}/task/{node}/children").read_text("ascii").split()
+        processes = [node, *map(int, children)]
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
 
 
 class Visitor:

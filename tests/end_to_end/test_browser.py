@@ -120,11 +120,28 @@ def _logged(shop: Shop, visitor: str, kind: str) -> int:
     return len({row["id"] for row in rows if row.get("visitor")})
 
 
-def test_a_page_whose_edge_is_gone_keeps_its_own_content(
-    browser: Browser, shop: Shop, visitor: Visitor
-) -> None:
-    visitor.page.route("**/_ew/v1/**", lambda route: route.abort())
-    visitor.page.goto(shop.address + "/")
+def test_a_page_whose_edge_is_gone_keeps_its_own_content(browser: Browser, lonely: Shop) -> None:
+    visitor = Visitor(browser, lonely)
+    visitor.page.goto(lonely.address + "/d/pet")
+    visitor.page.locator("button.picture").first.click()
     visitor.page.wait_for_timeout(1_500)
     assert WELCOME in visitor.hero()
+    assert visitor.shifts() == 0.0
+    assert visitor.errors == []
+    visitor.close()
+
+
+def test_a_page_whose_edge_hangs_keeps_its_own_content_and_recovers(visitor: Visitor) -> None:
+    visitor.open("/d/pet")
+    visitor.choose()
+    with visitor.shop.hanging_edge():
+        for place in range(6):
+            visitor.page.locator("button.picture").nth(place).click()
+            visitor.page.click("#look .quiet")
+        visitor.page.wait_for_timeout(2_000)
+        assert WELCOME in visitor.hero()
+    views = lambda: visitor.profile().counts.get("product_view")  # noqa: E731 # read twice
+    until(visitor.page, lambda: views() == 6, "the six looks, sent again", most_ms=20_000)
+    visitor.page.locator("button.picture").nth(6).click()
+    visitor.page.locator(".ew-hero--pet").wait_for(timeout=5_000)
     assert visitor.shifts() == 0.0
