@@ -9,6 +9,7 @@ A fragment's names are flat (see `ops`); `render` is Mustache to the letter inst
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -33,7 +34,7 @@ from decisions.ops import (
     walk,
 )
 
-__all__ = ["Op", "Template", "Token", "overlaid", "parse", "render"]
+__all__ = ["Op", "Template", "Token", "included", "overlaid", "parse", "render"]
 
 MAX_NESTING = 32  # sections in sections, partials in partials: nobody writes more on purpose
 MAX_INCLUDES = 500  # partials put in place in one fragment; doubling ones would fill the memory
@@ -78,6 +79,15 @@ def parse(text: str, kind: str = "html", partials: Mapping[str, str] | None = No
     return Template(kind, ops)
 
 
+def included(text: str, partials: Mapping[str, str]) -> frozenset[str]:
+    """The names of the partials that a fragment takes in, directly or through others; those up to
+    the first error, if there is one."""
+    inline = _Inline(partials)
+    with contextlib.suppress(_Fault):
+        _Parser(text, HTML, inline).ops()
+    return frozenset(inline.seen)
+
+
 def render(text: str, data: Any, partials: Mapping[str, str] | None = None) -> str:
     """Mustache to the letter: nested data, partials looked up when reached, unknown ones empty.
 
@@ -119,6 +129,7 @@ class _Inline:
     def __init__(self, known: Mapping[str, str]) -> None:
         self.known = known
         self.path: list[str] = []
+        self.seen: set[str] = set()
         self.left = MAX_INCLUDES
 
     def __call__(self, name: str, indent: str, at: Span, parser: _Parser) -> Sequence[Op]:
@@ -133,6 +144,7 @@ class _Inline:
         if len(self.path) == MAX_NESTING or self.left < 0:
             raise _Fault(f"expected at most {MAX_NESTING} partials deep, {MAX_INCLUDES} in all", at)
         self.path.append(name)
+        self.seen.add(name)
         try:
             text = indented(self.known[name], indent)
             return _Parser(text, parser.escape, self, parser.origin or at).ops()

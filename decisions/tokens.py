@@ -14,7 +14,7 @@ from decisions.placing import place
 from decisions.playbook import WrittenPlaybook
 from decisions.schema import MAP_DOUBLE, MAP_INT, Schema
 from decisions.tables import Fragment, encoded
-from decisions.templates import Token, parse
+from decisions.templates import Token, included, parse
 
 
 def compile_fragments(findings: Findings, schema: Schema) -> dict[str, Fragment]:
@@ -47,7 +47,10 @@ def compile_fragments(findings: Findings, schema: Schema) -> dict[str, Fragment]
 
 
 def given_values(written: WrittenPlaybook) -> dict[str, frozenset[str]]:
-    """Fragment → the names that some rule or variant showing it gives with `with`."""
+    """Fragment → the names that some rule or variant showing it gives with `with`.
+
+    A partial is given what the fragments that take it in are.
+    """
     given: dict[str, set[str]] = {}
     for rule in written.rules:
         shown = [(rule.show, rule.with_)]
@@ -58,6 +61,10 @@ def given_values(written: WrittenPlaybook) -> dict[str, frozenset[str]]:
             ]
         for name, values in shown:
             given.setdefault(name, set()).update(values)
+    texts = {name: fragment.text for name, fragment in written.fragments.items()}
+    for name in given.keys() & texts.keys():
+        for partial in included(texts[name], texts) - {name}:
+            given.setdefault(partial, set()).update(given[name])
     return {name: frozenset(values) for name, values in given.items()}
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from decisions.errors import TemplateError
 from decisions.ops import Text
-from decisions.templates import MAX_NESTING, Token, parse, render
+from decisions.templates import MAX_NESTING, Token, included, parse, render
 
 SPEC = Path(__file__).parent.parent / "spec" / "mustache"
 CASES = [
@@ -56,6 +56,13 @@ def test_partials_are_put_in_place_at_build_time() -> None:
     template = parse("  {{> button}}\n<p>{{> icon }}</p>", "html", partials)
     assert template.render({"cta": "Go", "name": "x"}) == "  <a>Go</a>\n  <i>x</i><p><i>x</i></p>"
     assert [token.span for token in template.tokens] == [(2, 14), (2, 14), (18, 29)]
+
+
+def test_a_fragment_tells_which_partials_it_takes_in() -> None:
+    partials = {"a": "{{> b}}", "b": "x", "c": "y"}
+    assert included("{{#x}}{{> a}}{{/x}}", partials) == {"a", "b"}
+    assert included("{{> b}}{{> none}}{{> c}}", partials) == {"b"}
+    assert included("plain", partials) == set()
 
 
 def test_a_partial_may_be_put_twice() -> None:

@@ -50,3 +50,12 @@ def test_the_items_of_what_a_rule_gives_have_names_of_their_own() -> None:
     facts = compiled.facts({"geo": {"country": "FR"}})
     decision = compiled.decide("hero", facts)
     assert compiled.render(decision, facts) == "<b>Shoes</b><b>Socks</b>"
+
+
+def test_a_partial_is_given_what_the_fragments_that_take_it_in_are() -> None:
+    rules = [rule("a", FR, **{"with": {"cta": "Go"}})]
+    texts = {"hero/loyal": "<p>{{> outer}}</p>", "outer": "{{> inner}}", "inner": "<b>{{cta}}</b>"}
+    compiled = program(rules=rules, fragments=texts)
+    facts = compiled.facts({"geo": {"country": "FR"}})
+    assert compiled.render(compiled.decide("hero", facts), facts) == "<p><b>Go</b></p>"
+    assert complaint("unknown-token", "cta", rules=rules, fragments={"alone": "{{cta}}"})
