@@ -46,7 +46,7 @@ class LocalCopy:
         """A node starts: make the folders, take the pointer down, clear what was left half-done."""
         with _disk("prepare the local copy", self.directory):
             self._parts.mkdir(parents=True, exist_ok=True)
-            (self.directory / SERVING).unlink(missing_ok=True)
+            self.unpoint()
             for folder in (self.directory, self._parts):
                 for file in folder.glob(f"*{UNFINISHED}"):
                     file.unlink()
@@ -105,6 +105,11 @@ class LocalCopy:
     def point(self, token: bytes) -> None:
         """Every part of this manifest was verified since the start: workers, open it."""
         self._replace(self.directory / SERVING, [token])
+
+    def unpoint(self) -> None:
+        """Takes the pointer down: workers keep what they have, and new ones wait."""
+        with _disk(f"remove {SERVING}", self.directory):
+            (self.directory / SERVING).unlink(missing_ok=True)
 
     def serving(self) -> Manifest | None:
         """What to serve now, or None until the node has verified something. As cheap as a look at

@@ -126,9 +126,13 @@ class Syncer:
             return
         if not all(self.local.verify(part) for part in wanted(manifest)):
             return  # `once` fetches what is missing
-        self._opens(manifest, self.local.path_of)
         self._verified.update(part.raw_sha256 for part in wanted(manifest))
-        self.local.point(self.local.trusted_token())
+        self.local.point(self.local.trusted_token())  # it opened before: workers need not wait
+        try:
+            self._opens(manifest, self.local.path_of)
+        except SnapshotError:  # not with this release
+            self.local.unpoint()
+            raise
         self._serve(manifest, from_disk=True)
 
     def _attempt(self, now_s: float) -> None:

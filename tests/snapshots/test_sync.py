@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from snapshots import signing
 from snapshots.bundle import pack
-from snapshots.errors import StoreUnavailable
+from snapshots.errors import Malformed, StoreUnavailable
 from snapshots.local import HIGHEST, SERVING, TRUSTED, LocalCopy
 from snapshots.manifest import Manifest, channel_path, part_path, version_path
+from snapshots.snapshot import PathOf
 from snapshots.store import MemoryStore
 from snapshots.sync import LONGEST_BACK_OFF_S, Syncer, next_poll_s
 from snapshots.trust import Limits
@@ -154,6 +155,16 @@ def test_a_broken_mark_of_trust_is_reported_and_fetched_again(
     status = syncer.start()
     assert status.refused and status.refused.reason == "malformed"
     assert syncer.once().version == 1
+
+
+def test_a_copy_that_this_release_cannot_open_is_not_served(tmp_path: Path) -> None:
+    def refuses(manifest: Manifest, path_of: PathOf) -> object:
+        raise Malformed("expected another program")
+
+    synced(store_with(b"one"), tmp_path)
+    status = syncer_of(store_with(b"one"), tmp_path, opens=refuses).start()
+    assert status.refused and status.refused.reason == "malformed"
+    assert (status.version, serving(tmp_path)) == (0, 0)
 
 
 def flipped(store: MemoryStore, path: str) -> None:
