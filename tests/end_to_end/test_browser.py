@@ -140,8 +140,12 @@ def test_a_page_whose_edge_hangs_keeps_its_own_content_and_recovers(visitor: Vis
             visitor.page.click("#look .quiet")
         visitor.page.wait_for_timeout(2_000)
         assert WELCOME in visitor.hero()
-    views = lambda: visitor.profile().counts.get("product_view")  # noqa: E731 # read twice
-    until(visitor.page, lambda: views() == 6, "the six looks, sent again", most_ms=20_000)
+    until(
+        visitor.page,
+        lambda: visitor.profile().counts.get("product_view") == 6,
+        "the six looks, sent again",
+        most_ms=20_000,
+    )
     visitor.page.locator("button.picture").nth(6).click()
     visitor.page.locator(".ew-hero--pet").wait_for(timeout=5_000)
     assert visitor.shifts() == 0.0
