@@ -50,7 +50,9 @@ def cents(column: Any) -> Any:
     """An amount of money in whole cents."""
     if column.type().is_string():
         column = column.try_cast("decimal(18, 6)")
-    return (column * CENTS).round().try_cast("int64")
+    if column.type().is_floating():  # NaN and infinities are no amount
+        return dialect.rounded(column * float(CENTS)).try_cast("int64")
+    return (column * CENTS).round().cast("int64")
 
 
 def number(column: Any) -> Any:

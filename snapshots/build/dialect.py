@@ -23,6 +23,7 @@ make_timestamp = _one("make_timestamp", "int64", "timestamp")
 divide = _two("divide", "int64", "int64")  # towards zero, exact; Ibis divides as floats and floors
 rest = _two("mod", "int64", "int64")  # with the sign of the dividend
 truncated = _one("trunc", "float64", "float64")
+rounded = _one("round", "float64", "float64")  # half away from zero; Ibis casts to whole numbers
 tried = _one("try", "int64", "int64")  # null instead of an overflow or a division by zero
 
 # Parts of a calendar and a clock.

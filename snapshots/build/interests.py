@@ -32,21 +32,16 @@ def weigh(baskets: Any, settings: Interests, half_life_s: float, now_us: int) ->
     """
     oldest_us = int(half_life_s * MAX_HALF_LIVES * 1_000_000)
     age = ibis.literal(now_us, "int64") - baskets["at"]
-    table = baskets.mutate(rest=age).filter(baskets["category"].notnull(), age <= oldest_us)
-    factor: Any = table["lines"].cast("float64") * settings.line
-    factors = []
-    for place, (step_us, count) in enumerate(STEPS):
+    table = baskets.filter(baskets["category"].notnull(), age <= oldest_us)
+    table = table.mutate(rest=age, weight=table["lines"].cast("float64") * settings.line)
+    for step_us, count in STEPS:
         steps = factors_of(step_us, count or oldest_us // step_us + 1, half_life_s)
-        known = ibis.memtable(steps.rename_columns([f"step_{place}", f"factor_{place}"]))
-        table = table.mutate(**{f"step_{place}": dialect.divide(table["rest"], step_us)})
-        table = table.mutate(rest=dialect.rest(table["rest"], step_us))
-        table = table.inner_join(known, f"step_{place}")
-        factors.append(f"factor_{place}")
-    del factor
-    weight = table["lines"].cast("float64") * settings.line
-    for name in factors:
-        weight = weight * table[name]
-    whole = (weight / UNIT).round().cast("int64")
+        table = table.mutate(
+            step=dialect.divide(table["rest"], step_us), rest=dialect.rest(table["rest"], step_us)
+        )
+        table = table.inner_join(ibis.memtable(steps), "step")
+        table = table.mutate(weight=table["weight"] * table["factor"]).drop("step", "factor")
+    whole = (table["weight"] / UNIT).round().cast("int64")
     summed = (
         table.mutate(whole=whole)
         .group_by("customer", "category")
