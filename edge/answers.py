@@ -2,39 +2,39 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Iterable
 
 import msgspec
 
 from decisions.engine import Decision
-from decisions.facts import Facts
 from decisions.reasons import Reason
 from edge import wire
 from edge.exchange import Reply
 from edge.exposure import Exposure, visitor_hash
 from edge.problems import NEVER_STORED, Headers
 from edge.services import Services
-from edge.visit import Shown, Visit, steps_shown
+from edge.sinks.row import Decided
+from edge.visit import Known, Marks, Shown, Visit, steps_shown
 
 DECISIONS = 'edgewise_decisions_total{{slot="{}",reason="{}"}}'
-DECIDE = "edgewise_decide_seconds"
 
 JSON = (b"content-type", b"application/json")
-_NULL = msgspec.Raw(b"null")
-_JSON_VALUE = msgspec.json.Decoder(msgspec.Raw)
 
 
 def decided(services: Services, visit: Visit, slots: Iterable[str]) -> list[wire.Shown]:
     """What each slot shows. Never raises for what is inside a rule or a fragment."""
-    facts = visit.facts()
-    marks = marks_of(visit, facts)
-    return [_carried(services, visit, marks, show(services, visit, slot, facts)) for slot in slots]
+    known = visit.known()
+    marks = marks_of(visit, known)
+    return [_carried(services, visit, marks, show(services, visit, slot, known)) for slot in slots]
 
 
-def marks_of(visit: Visit, facts: Facts) -> tuple[bytes, bytes]:
-    """The hashes of visitor and facts that `x` carries: the same for all slots of a visit."""
-    return visitor_hash(visit.profile.visitor), facts.digest()
+def marks_of(visit: Visit, known: Known) -> Marks:
+    """What `x` says of who saw it, and by which facts it was decided."""
+    if visit.marks is None:
+        visit.marks = Marks(visitor_hash(visit.profile.visitor), known.facts.digest())
+    return visit.marks
 
 
 def without_snapshot(services: Services, slots: Iterable[str]) -> list[wire.Shown]:
@@ -46,39 +46,53 @@ def without_snapshot(services: Services, slots: Iterable[str]) -> list[wire.Show
     return shown
 
 
-def show(services: Services, visit: Visit, slot: str, facts: Facts) -> Shown:
+def show(services: Services, visit: Visit, slot: str, known: Known) -> Shown:
     """One decision and its text, counted."""
-    shown = visit.show(slot, facts, services.complaints.about, explain=services.config.dev)
-    known = slot in visit.serving.program.slots  # a counter per name that somebody made up: no
-    count(services, slot if known else "", shown.decision.reason)
+    shown = visit.show(slot, known, services.complaints.about, explain=services.config.dev)
+    there = slot in visit.serving.program.slots  # a counter per name that somebody made up: no
+    count(services, slot if there else "", shown.decision.reason)
     return shown
 
 
 def count(services: Services, slot: str, reason: Reason) -> None:
     """Counts one decision."""
-    services.metrics.count(DECISIONS.format(slot, reason))
+    services.metrics.count(_counter(slot, reason))
 
 
-def sign(services: Services, visit: Visit, marks: tuple[bytes, bytes], decision: Decision) -> str:
+@functools.lru_cache(maxsize=4_096)
+def _counter(slot: str, reason: Reason) -> str:
+    return DECISIONS.format(slot, reason)
+
+
+def sign(services: Services, visit: Visit, marks: Marks, decision: Decision) -> str:
     """The `x` of a decision that shows something; its `served` row is written on the way."""
     slot, rule, variant = visit.serving.names.numbers(decision)
-    exposure = Exposure(
-        visit.serving.version,
-        slot,
-        rule,
-        variant,
-        decision.probability,
-        int(visit.now_s),
-        *marks,
+    version, at_s = visit.serving.version, int(visit.now_s)
+    x = services.exposures.sign(
+        Exposure(version, slot, rule, variant, decision.probability, at_s, *marks)
     )
-    x = services.exposures.sign(exposure)
-    services.intake.served(visit, x, exposure)
+    log(services, visit, marks, decision, x)
     return x
 
 
-def _carried(
-    services: Services, visit: Visit, marks: tuple[bytes, bytes], shown: Shown
-) -> wire.Shown:
+def log(services: Services, visit: Visit, marks: Marks, decision: Decision, id_: str) -> None:
+    """The `served` row of a decision that leaves, if rows may be written."""
+    if not visit.is_logged:
+        return
+    row = Decided(
+        snapshot=visit.serving.version,
+        slot=decision.slot,
+        rule=decision.rule,
+        variant=decision.variant,
+        probability=round(decision.probability, 5),
+        at=int(visit.now_s),
+        visitor=marks.visitor.hex(),
+        facts=marks.facts.hex(),
+    )
+    services.intake.served(visit, id_, row)
+
+
+def _carried(services: Services, visit: Visit, marks: Marks, shown: Shown) -> wire.Shown:
     decision = shown.decision
     x = sign(services, visit, marks, decision) if shown.text else ""
     reply = wire.Shown(
@@ -116,7 +130,7 @@ def json_reply(
 def personal(services: Services, started: float, length: int) -> Headers:
     """The headers of a reply that is one visitor's alone, its time measured."""
     took_s = time.perf_counter() - started
-    services.metrics.time(DECIDE, took_s)
+    services.took(took_s)
     return [
         (b"content-length", b"%d" % length),
         *NEVER_STORED,

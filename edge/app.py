@@ -7,6 +7,7 @@ answered without: a fragment never fails a page.
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -31,7 +32,7 @@ from edge.keyring import KeyRing
 from edge.metrics import Metrics
 from edge.refresh import Served
 from edge.routes import assets, choices, events, fragments, visits
-from edge.services import Complaints, RateLimit, Services
+from edge.services import DECIDE, Complaints, RateLimit, Services
 from edge.sinks.sink import ListSink, Sink
 from edge.tokens import Refusal
 from edge.visit import Reception
@@ -78,14 +79,20 @@ def create_services(
         config=config,
         clock=clock,
         served=served,
-        reception=Reception(jar, Context(config), clock),
+        reception=Reception(jar, ring, Context(config), clock, config.max_tokens_cached),
         exposures=exposures,
         intake=Intake(served, exposures, Identities(identify), sink, counters, new_id),
         sink=sink,
         metrics=counters,
+        took=counters.timer(DECIDE),
         limit=RateLimit(config.events_per_minute, config.max_clients, clock),
         complaints=Complaints(counters, clock),
     )
+
+
+@functools.lru_cache(maxsize=256)
+def _counter(route: str, status: int) -> str:
+    return REPLIES.format(route, status)
 
 
 class Entry(NamedTuple):
@@ -165,7 +172,7 @@ class Edge:
         except Exception as error:  # the shell: one request fails, politely; never page or worker
             services.complaints.about(entry.name, error)
             reply = entry.otherwise(services)
-        services.metrics.count(REPLIES.format(entry.name, reply.status))
+        services.metrics.count(_counter(entry.name, reply.status))
         return reply
 
     def _endpoint(self, entry: Entry) -> Callable[[Request], Awaitable[Response]]:

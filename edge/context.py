@@ -61,6 +61,8 @@ class Context:
             )
             if header
         )
+        places = [header for _, header in self._places]
+        self.headers = (*places, b"user-agent", b"sec-ch-ua-mobile", b"accept-language")
 
     def facts(
         self, headers: Headers, page: wire.Page, query_keys: Collection[str] = ()

@@ -6,6 +6,8 @@ playbook does not declare is refused by itself, and the batch goes on.
 
 from __future__ import annotations
 
+import functools
+import itertools
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
@@ -15,7 +17,7 @@ from decisions.events import IDENTIFY, SEEN, SIGN_OUT, Event
 from decisions.interest import fade
 from decisions.learn import begin, is_repeat, learn, seen, signed_in, signed_out
 from decisions.ledger import visitor_key
-from edge.exposure import Exposure, Exposures
+from edge.exposure import Exposures
 from edge.identify import Identities
 from edge.metrics import Metrics
 from edge.refresh import Served
@@ -31,6 +33,11 @@ REPEATED = "edgewise_events_repeated_total"
 STRANGE = "edgewise_interest_keys_unknown_total"
 REFUSED = 'edgewise_events_refused_total{{code="{}"}}'
 X = 'edgewise_exposures_total{{result="{}"}}'
+
+
+@functools.lru_cache(maxsize=1_024)
+def _counter(type_: str) -> str:
+    return EVENTS.format(type_)
 
 
 class Taken(NamedTuple):
@@ -59,6 +66,7 @@ class Intake:
         """new_id: a fresh UUID for a visitor at this time."""
         self._served, self._exposures, self._identities = served, exposures, identities
         self._sink, self._metrics, self._new_id = sink, metrics, new_id
+        self._prefix, self._numbers = new_id(0.0)[-12:], itertools.count()
         self._reserved = {IDENTIFY: self._identify, SIGN_OUT: self._sign_out, SEEN: self._seen}
 
     def begin(self, visit: Visit) -> None:
@@ -81,7 +89,7 @@ class Intake:
                 self._metrics.count(REFUSED.format(taken.code))
                 refused.append(RefusedEvent(index, taken.code, taken.detail))
                 continue
-            self._metrics.count(EVENTS.format(event.type))
+            self._metrics.count(_counter(event.type))
             if visit.is_logged:
                 self._sink.put(row_of(visit, event, taken.decided))
             else:
@@ -120,7 +128,8 @@ class Intake:
 
     def _sign_out(self, visit: Visit, event: Event, teach: bool) -> Taken:
         if teach and visit.profile.visitor:
-            visit.profile = signed_out(visit.profile)
+            visit.profile = signed_out(visit.profile, event_id=event.id)
+            visit.about = None
             self.begin(visit)
         return TAKEN
 
@@ -150,6 +159,7 @@ class Intake:
             interests = {
                 name: fade(weight, age_s, half_life_s) for name, weight in member.interests.items()
             }
+        visit.about = None
         visit.profile = signed_in(
             visit.profile,
             key,
@@ -158,14 +168,17 @@ class Intake:
             serving.learning,
             visit.choice.grants,
             visit.now_s,
+            event_id=event.id,
         )
         return TAKEN
 
-    def served(self, visit: Visit, x: str, exposure: Exposure) -> None:
-        """One decision leaves in a reply: a row of it, if rows may be written."""
-        if visit.is_logged:
-            decided = visit.serving.names.decided(exposure)
-            self._sink.put(Row(id=x, type=SERVED, at=visit.now_s, x=decided, **_about(visit)))
+    def row_id(self) -> str:
+        """An id for a row whose decision leaves without an `x`."""
+        return f"{self._prefix}-{next(self._numbers):x}"
+
+    def served(self, visit: Visit, x: str, decided: Decided) -> None:
+        """One decision leaves in a reply: a row of it. Only for a visit that is logged."""
+        self._sink.put(Row(id=x, type=SERVED, at=visit.now_s, x=decided, **_about(visit)))
 
 
 def row_of(visit: Visit, event: Event, decided: Decided | None) -> Row:
@@ -173,7 +186,7 @@ def row_of(visit: Visit, event: Event, decided: Decided | None) -> Row:
     the item, the brand and the page that would tell them."""
     about = _about(visit)
     if visit.serving.withholds(event) and not visit.choice.grants & SENSITIVE:
-        about["page"] = ""
+        about = about | {"page": ""}
         return Row(id=event.id, type=event.type, at=event.at, x=decided, **about)
     return Row(
         id=event.id,
@@ -191,9 +204,11 @@ def row_of(visit: Visit, event: Event, decided: Decided | None) -> Row:
 
 def _about(visit: Visit) -> dict[str, Any]:
     """What every row says of its visit."""
+    if visit.about is not None:
+        return visit.about
     profile, page = visit.profile, visit.page
     withheld = page.category in visit.serving.sensitive and not visit.choice.grants & SENSITIVE
-    return {
+    visit.about = {
         "received": visit.now_s,
         "visitor": profile.visitor,
         "customer": f"{profile.customer:016x}" if profile.customer else "",
@@ -203,3 +218,4 @@ def _about(visit: Visit) -> dict[str, Any]:
         "snapshot": visit.serving.version,
         "page": "" if withheld else page.path.partition("?")[0],
     }
+    return visit.about

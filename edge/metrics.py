@@ -7,10 +7,12 @@ not. A full file counts what it has no room for under OVERFLOW.
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 FILE_BYTES = 256 * 2**10  # ~4,000 names; a playbook of 200 slots, events and reasons needs 1,000
@@ -63,14 +65,19 @@ class Metrics:
         """Sets a gauge: a key whose value dies with this process."""
         self._cells[self._at.get(key) or self._add(key)] = value
 
-    def time(self, name: str, seconds: float) -> None:
-        """Counts into a histogram's buckets, sum (nanoseconds) and count."""
-        for bound in BUCKETS_S:
-            if seconds <= bound:
-                self.count(f'{name}_bucket{{le="{bound}"}}')
-                break
-        self.count(f"{name}_nanoseconds_total", int(seconds * 1e9))
-        self.count(f"{name}_count")
+    def timer(self, name: str) -> Callable[[float], None]:
+        """A histogram: seconds in, counted into buckets, sum (nanoseconds) and count."""
+        bounds = [*BUCKETS_S, math.inf]
+        cells = [self._add(f'{name}_bucket{{le="{bound}"}}') for bound in bounds]
+        total, count = self._add(f"{name}_nanoseconds_total"), self._add(f"{name}_count")
+        values = self._cells
+
+        def add(seconds: float) -> None:
+            values[cells[bisect_left(BUCKETS_S, seconds)]] += 1
+            values[total] += int(seconds * 1e9)
+            values[count] += 1
+
+        return add
 
     def values(self) -> dict[str, int]:
         """What was counted here."""

@@ -21,6 +21,7 @@ from edge.refresh import Served
 from edge.sinks.sink import Sink
 from edge.visit import Reception
 
+DECIDE = "edgewise_decide_seconds"
 ERRORS = 'edgewise_errors_total{{where="{}"}}'
 WINDOW_S = 60
 SILENCE_S = 60
@@ -66,7 +67,7 @@ class Complaints:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything a route may use."""
+    """Everything a route may use. took: counts the seconds that deciding took."""
 
     config: Config
     clock: Callable[[], float]
@@ -76,6 +77,7 @@ class Services:
     intake: Intake
     sink: Sink
     metrics: Metrics
+    took: Callable[[float], None]
     limit: RateLimit
     complaints: Complaints
 

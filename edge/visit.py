@@ -6,7 +6,7 @@ through the program's gate. It holds the only mutable thing of a request: the pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -18,8 +18,10 @@ from decisions.facts import Facts
 from decisions.learn import withdraw
 from decisions.profile import NOBODY, Profile, is_authenticated, profile_facts, seen_rules
 from decisions.reasons import Reason, Step
+from edge import wire
 from edge.context import Context
 from edge.cookies import PROFILE, Choice, CookieJar
+from edge.keyring import KeyRing
 from edge.refresh import Serving
 from edge.wire import Page
 from snapshots.membership import Member
@@ -33,10 +35,26 @@ class Shown(NamedTuple):
     is_json: bool = False
 
 
+class Marks(NamedTuple):
+    """The hashes of visitor and facts that `x` carries: the same for all slots of a visit."""
+
+    visitor: bytes
+    facts: bytes
+
+
+class Known(NamedTuple):
+    """What is known and granted when a visit decides: the same for all its slots."""
+
+    facts: Facts
+    units: Units | None
+    seen: Sequence[tuple[str, float]]
+    is_stale: bool
+
+
 class Visit:
     """One request. `profile` changes as events are learnt; everything else stays."""
 
-    __slots__ = ("choice", "context", "now_s", "page", "profile", "serving")
+    __slots__ = ("about", "choice", "context", "marks", "now_s", "page", "profile", "serving")
 
     def __init__(
         self,
@@ -49,6 +67,8 @@ class Visit:
     ) -> None:
         self.serving, self.now_s, self.choice = serving, now_s, choice
         self.profile, self.context, self.page = profile, context, page
+        self.about: dict[str, Any] | None = None  # what all rows of it say, once it was asked for
+        self.marks: Marks | None = None  # the same for what its `x` tokens say
 
     @property
     def grants(self) -> int:
@@ -98,29 +118,25 @@ class Visit:
         customer = f"{profile.customer:016x}" if self.grants & AUTHENTICATED else ""
         return Units(visitor=profile.visitor, customer=customer, session=profile.session_id)
 
-    def decide(self, slot: str, facts: Facts, *, explain: bool = False) -> Decision:
-        """What `slot` shows. explain: a step for every rule that was looked at."""
-        return self.serving.program.decide(
-            slot,
-            facts,
-            unit=self.units(),
-            seen=seen_rules(self.profile) if self.profile.caps else (),
-            explain=explain,
-            stale=self.serving.is_stale(self.now_s),
-        )
+    def known(self) -> Known:
+        """What deciding needs, for all slots of this visit."""
+        seen = seen_rules(self.profile) if self.profile.caps else ()
+        return Known(self.facts(), self.units(), seen, self.serving.is_stale(self.now_s))
 
     def show(
         self,
         slot: str,
-        facts: Facts,
+        known: Known,
         complain: Callable[[str, BaseException], None],
         *,
         explain: bool = False,
     ) -> Shown:
         """The decision and its text. A fragment that fails gives way to the slot's default, and
-        that one to nothing. Never raises."""
-        program = self.serving.program
-        decision = self.decide(slot, facts, explain=explain)
+        that one to nothing. Never raises. explain: a step for every rule that was looked at."""
+        program, facts = self.serving.program, known.facts
+        decision = program.decide(
+            slot, facts, unit=known.units, seen=known.seen, explain=explain, stale=known.is_stale
+        )
         place = program.slots.get(slot)
         is_json = place is not None and place.json
         try:
@@ -145,8 +161,17 @@ def steps_shown(decision: Decision) -> list[Step]:
 class Reception:
     """Receives a request: who comes, with which grants, from where; and what they take away."""
 
-    def __init__(self, jar: CookieJar, context: Context, clock: Callable[[], float]) -> None:
-        self._jar, self._context, self._clock = jar, context, clock
+    def __init__(
+        self,
+        jar: CookieJar,
+        ring: Callable[[], KeyRing],
+        context: Context,
+        clock: Callable[[], float],
+        most: int,
+    ) -> None:
+        """ring: the jar's keys of the moment. most: requests that are remembered."""
+        self._jar, self._ring, self._context = jar, ring, context
+        self._clock, self._most = clock, most
 
     def arrive(self, serving: Serving, headers: Mapping[bytes, bytes], page: Page) -> Visit:
         """The visit of this request, its profile as the cookie has it. Never raises: a cookie that
@@ -155,6 +180,26 @@ class Reception:
         choice, profile = self._jar.read(headers.get(b"cookie"), serving.program.dictionary, now_s)
         context = self._context.facts(headers, page, serving.query_keys)
         return Visit(serving, now_s, choice, profile, context, page)
+
+    def ask(
+        self, serving: Serving, headers: Mapping[bytes, bytes], query: bytes
+    ) -> tuple[Visit, Known]:
+        """The visit of a request that changes nothing, and what is known in it.
+
+        A page that is put together by ESI asks for one slot after the other with the same headers:
+        what is known is remembered for the rest of the second, the bytes it follows from being the
+        key.
+        """
+        get = headers.get
+        key = (query, get(b"cookie"), *[get(name) for name in self._context.headers])
+        now_s, ring = self._clock(), self._ring()
+        known = serving.asked.get(key)
+        if known is None or known[0] != now_s // 1 or known[1] is not ring:
+            if len(serving.asked) >= self._most:
+                serving.asked.clear()
+            visit = self.arrive(serving, headers, wire.page_of(wire.query(query)))
+            known = serving.asked[key] = (now_s // 1, ring, visit, visit.known())
+        return known[2], known[3]
 
     def choice(self, headers: Mapping[bytes, bytes]) -> Choice:
         """What this visitor granted."""

@@ -19,7 +19,7 @@ _HTML = (b"content-type", b"text/html; charset=utf-8")
 def many(services: Services, scope: Scope, headers: dict[bytes, bytes], _: bytes) -> Reply:
     """The decisions of several slots as JSON. Raises Refused."""
     started = time.perf_counter()
-    asked = _query(services, scope)
+    asked = wire.query(_query(services, scope))
     slots = [slot for slot in asked.get("slots", "").split(",") if slot]
     wire.check_slots(slots, services.config.max_slots)
     serving = services.served.current
@@ -35,16 +35,16 @@ def one(services: Services, scope: Scope, headers: dict[bytes, bytes], _: bytes)
     """The HTML (or JSON) of one slot, for ESI, SSI and HTMX. Raises Refused."""
     started = time.perf_counter()
     slot = scope["path"].rpartition("/v1/fragments/")[2]
-    asked = _query(services, scope)
+    query = _query(services, scope)
     serving = services.served.current
     if serving is None:
         answers.without_snapshot(services, [slot])
         return empty(services)
-    visit = services.reception.arrive(serving, headers, wire.page_of(asked))
-    facts = visit.facts()
-    shown = answers.show(services, visit, slot, facts)
+    visit, known = services.reception.ask(serving, headers, query)
+    shown = answers.show(services, visit, slot, known)
     if shown.text and visit.is_logged:
-        answers.sign(services, visit, answers.marks_of(visit, facts), shown.decision)
+        marks, row_id = answers.marks_of(visit, known), services.intake.row_id()
+        answers.log(services, visit, marks, shown.decision, row_id)
     body = shown.text.encode()
     kind = answers.JSON if shown.is_json else _HTML
     return Reply(200, [kind, *answers.personal(services, started, len(body))], body)
@@ -60,10 +60,10 @@ def none(services: Services) -> Reply:
     return answers.json_reply(services, wire.VisitReply([]), time.perf_counter())
 
 
-def _query(services: Services, scope: Scope) -> dict[str, str]:
+def _query(services: Services, scope: Scope) -> bytes:
     raw: bytes = scope["query_string"]
     if len(raw) > (most := services.config.max_query_bytes):
         raise Refused(
             414, "query-too-long", f"expected a query of at most {most} bytes, got {len(raw)}"
         )
-    return wire.query(raw)
+    return raw

@@ -56,8 +56,9 @@ def test_the_exposition_has_types_and_cumulative_buckets() -> None:
     counters = Metrics()
     counters.count('events_total{type="a"}', 3)
     counters.set("waiting", 2)
+    took = counters.timer("decide_seconds")
     for seconds in (0.00004, 0.0002, 0.0002, 5.0):
-        counters.time("decide_seconds", seconds)
+        took(seconds)
 
     text = exposition(counters.values())
 

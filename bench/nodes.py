@@ -1,0 +1,113 @@
+"""Real edge nodes for the benches: keys, a store with a bundle, `edgewise serve` as a process, and
+a client that only counts. Nothing is timed here but requests."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import httpx
+
+from bench import site
+from decisions.ledger import Ledger, first_ledger
+from edge.commands.keys import create
+from snapshots.bundle import Packed
+from snapshots.keys import PRIVATE_FILE, read_private
+from snapshots.publish import publish_built
+from snapshots.store import open_writable
+
+READY_S = 60.0
+CONNECTIONS = 32
+
+
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def published(folder: Path, rules: int, members: int) -> None:
+    """Keys in `keys`, and version 1 of the channel live in `store`."""
+    create(folder / "keys")
+    parts = site.parts(rules, members)
+    key = read_private(folder / "keys" / PRIVATE_FILE)
+
+    def build(ledger: Ledger | None) -> tuple[list[Packed], Ledger]:
+        return parts, ledger or first_ledger("bench")
+
+    publish_built(open_writable(str(folder / "store")), "live", build, key, now_s=time.time())
+
+
+@contextlib.contextmanager
+def running(command: Sequence[str], core: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that ends with this block; core: the only one it and its children may use."""
+    pin = f"os.sched_setaffinity(0, {{{core}}})" if core is not None else "None"
+    start = f"import os, sys; {pin}; os.execv(sys.argv[1], sys.argv[1:])"
+    process = subprocess.Popen([sys.executable, "-c", start, *command])
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def serve(folder: Path, port: int, *more: str) -> list[str]:
+    """The command of a node with one worker."""
+    return [
+        *(sys.executable, "-m", "edge.cli", "serve", "--store", str(folder / "store")),
+        *("--keys", str(folder / "keys"), "--cache", str(folder / "cache"), "--drain-s", "0"),
+        *("--port", str(port), "--admin", "127.0.0.1:0", *more),
+    ]
+
+
+def wait_for(url: str) -> None:
+    """Returns when `url` answers 200."""
+    until_s = time.monotonic() + READY_S
+    while time.monotonic() < until_s:
+        with contextlib.suppress(httpx.HTTPError):
+            if httpx.get(url, timeout=2.0).status_code == httpx.codes.OK:
+                return
+        time.sleep(0.02)
+    raise TimeoutError(f"expected {url} to answer within {READY_S} s")
+
+
+def cores() -> tuple[int, int] | None:
+    """One core for the server, another for the client; None where that cannot be said."""
+    if not hasattr(os, "sched_setaffinity"):
+        return None
+    usable = sorted(os.sched_getaffinity(0))
+    return (usable[0], usable[-1]) if len(usable) > 1 else None
+
+
+def requests_per_s(port: int, request: bytes, body_bytes: int, seconds: float) -> float:
+    """How many replies come back over 32 kept-alive connections, one request on each at a time."""
+    selector = selectors.DefaultSelector()
+    for _ in range(CONNECTIONS):
+        connection = socket.create_connection(("127.0.0.1", port))
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(request)
+        selector.register(connection, selectors.EVENT_READ, bytearray())
+    replies, started_s = 0, time.perf_counter()
+    while (passed_s := time.perf_counter() - started_s) < seconds:
+        for key, _ in selector.select(1.0):
+            held: bytearray = key.data
+            connection = key.fileobj  # type: ignore[assignment] # sockets are what was registered
+            held += connection.recv(65_536)
+            head = held.find(b"\r\n\r\n")
+            if head >= 0 and len(held) >= head + 4 + body_bytes:
+                assert held.startswith(b"HTTP/1.1 200")
+                held.clear()
+                replies += 1
+                connection.sendall(request)
+    for key in list(selector.get_map().values()):
+        key.fileobj.close()  # type: ignore[union-attr] # the same
+    selector.close()
+    return replies / passed_s
