@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import msgspec
@@ -23,37 +24,42 @@ from decisions.consent import ANALYTICS, FUNCTIONAL, PERSONALIZATION
 from decisions.profile import Profile
 from edge.cookies import Choice, CookieJar, new_visitor
 from edge.keyring import KeyFile
-from snapshots.keys import PUBLIC_FILE
 
-SECONDS = 0.7
+SECONDS = 1
 PATH = "/_ew/v1/fragments/hero?path=/p/1&category=c1"
 INTERESTS = {"c1": 9.0, "c2": 1.5, "c3": 4.0, "c4": 12.0}
 
 
+class Servers(NamedTuple):
+    """The ports of both, and the node's folder."""
+
+    folder: Path
+    edge: int
+    bare: int
+
+
 @pytest.fixture(scope="module")
-def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, int]]:
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """A node and the bare app, each on a port of its own, on the same core."""
     folder = tmp_path_factory.mktemp("node")
     nodes.published(folder, 1_000, 100_000)
-    assert (folder / "keys" / PUBLIC_FILE).exists()
     cores = nodes.cores()
     core = cores[0] if cores else None
     if cores:
         os.sched_setaffinity(0, {cores[1]})
-    ports = {"edge": nodes.free_port()}
-    with nodes.running(nodes.serve(folder, ports["edge"]), core):
-        nodes.wait_for(f"http://127.0.0.1:{ports['edge']}/_ew/readyz")
-        ports["bare"] = nodes.free_port()
-        url = f"http://127.0.0.1:{ports['edge']}{PATH}"
+    edge = nodes.free_port()
+    with nodes.running(nodes.serve(folder, edge), core):
+        nodes.wait_for(f"http://127.0.0.1:{edge}/_ew/readyz")
+        bare = nodes.free_port()
+        url = f"http://127.0.0.1:{edge}{PATH}"
         reply = httpx.get(url, headers=headers(folder, PERSONALIZATION))
         told = [(n, v) for n, v in reply.headers.multi_items() if n not in ("server", "date")]
         sample = folder / "reply.json"
         sample.write_bytes(msgspec.json.encode((told, reply.text)))
-        bare = [sys.executable, "-m", "bench.bare", str(ports["bare"]), str(sample)]
-        with nodes.running(bare, core):
-            nodes.wait_for(f"http://127.0.0.1:{ports['bare']}/")
-            pytest.folder = folder  # type: ignore[attr-defined] # for the keys of the cookies
-            yield ports
+        command = [sys.executable, "-m", "bench.bare", str(bare), str(sample)]
+        with nodes.running(command, core):
+            nodes.wait_for(f"http://127.0.0.1:{bare}/")
+            yield Servers(folder, edge, bare)
 
 
 def headers(folder: Path, purposes: int) -> dict[str, str]:
@@ -79,29 +85,22 @@ def headers(folder: Path, purposes: int) -> dict[str, str]:
     return given
 
 
-def request(given: dict[str, str]) -> bytes:
-    lines = [f"GET {PATH} HTTP/1.1", *(f"{name}: {value}" for name, value in given.items())]
-    return "\r\n".join([*lines, "", ""]).encode()
-
-
-def test_a_fragment_over_http(benchmark: BenchmarkFixture, servers: dict[str, int]) -> None:
-    folder: Path = pytest.folder  # type: ignore[attr-defined] # see above
-    visitor = headers(folder, PERSONALIZATION)
+def test_a_fragment_over_http(benchmark: BenchmarkFixture, servers: Servers) -> None:
+    visitor = headers(servers.folder, PERSONALIZATION)
     kinds = {
-        "visitor": request(visitor),
-        "logged": request(headers(folder, PERSONALIZATION | ANALYTICS)),
-        "stranger": request({n: v for n, v in visitor.items() if n != "cookie"}),
+        "visitor": visitor,
+        "logged": headers(servers.folder, PERSONALIZATION | ANALYTICS),
+        "stranger": {name: value for name, value in visitor.items() if name != "cookie"},
     }
-    size = len(httpx.get(f"http://127.0.0.1:{servers['edge']}{PATH}", headers=visitor).content)
 
-    def asking(server: str, raw: bytes, of: int) -> float:
-        return nodes.requests_per_s(servers[server], raw, of, SECONDS)
+    def asking(port: int, given: dict[str, str]) -> Callable[[], float]:
+        return lambda: nodes.requests_per_s(port, PATH, given, SECONDS)
 
     found = interleaved(
         benchmark,
         {
-            "bare": lambda: asking("bare", kinds["visitor"], size),
-            **{name: lambda raw=raw: asking("edge", raw, size) for name, raw in kinds.items()},
+            "bare": asking(servers.bare, visitor),
+            **{name: asking(servers.edge, given) for name, given in kinds.items()},
         },
     )
     figures = {f"{name}_per_s": median(rates) for name, rates in found.items()}

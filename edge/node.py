@@ -55,7 +55,7 @@ def serve(config: Config, say: Callable[[str], None]) -> int:
     refuse_demo_keys(config)
     Path(config.cache).mkdir(parents=True, exist_ok=True)
     with locked(Path(config.cache) / LOCK):
-        _fresh(config.run_dir)
+        fresh(config.run_dir)
         background = Background(config)
         background.start()
         try:
@@ -124,7 +124,7 @@ def free_port(host: str, port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def _fresh(run_dir: Path) -> None:
+def fresh(run_dir: Path) -> None:
     """What the processes of an earlier life told each other is gone."""
     shutil.rmtree(run_dir, ignore_errors=True)
     run_dir.mkdir(parents=True, exist_ok=True)

@@ -113,6 +113,11 @@ class Worker:
         self._keys_at = 0.0
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether requests should be sent here."""
+        return self._services.served.is_ready
+
     async def start(self) -> None:
         """Opens what is there already, then follows."""
         self._services.sink.start()
