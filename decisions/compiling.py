@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 
 from decisions.declaring import Declared, declare
 from decisions.drafts import Draft, draft_rules
-from decisions.experiments import Split, traffic_salt, variant_salt
+from decisions.experiments import Split, layer_salt, traffic_salt, variant_salt
 from decisions.findings import Findings
 from decisions.index import build
 from decisions.learn import Gain, Learning
@@ -188,7 +188,7 @@ def _split(rule_id: str, experiment: Experiment, grown: Ledger) -> Split:
         id=rule_id,
         unit=experiment.unit,
         goal=experiment.goal,
-        entry_salt=traffic_salt(experiment.layer or rule_id),
+        entry_salt=layer_salt(layer) if (layer := experiment.layer) else traffic_salt(rule_id),
         variant_salt=variant_salt(rule_id),
         entry=grown.maps[_entry(rule_id, experiment)],
         variants=grown.maps[VARIANTS + rule_id],

@@ -22,6 +22,7 @@ from decisions.schema import Schema
 from decisions.shadows import shadowed
 from decisions.tables import NEVER_S, Arm, Limit
 
+ROUNDING = 1e-9  # 18.1 + 48.2 + 33.7 is more than 100 to a computer, and to nobody else
 _DAY = datetime.timedelta(days=1)
 
 
@@ -152,16 +153,20 @@ def _check_experiment(
 
 
 def _check_layers(findings: Findings) -> None:
-    """The experiments of a layer exclude each other, so their shares of traffic add up."""
+    """The experiments of a layer exclude each other: one unit, and shares of traffic add up."""
     shares: dict[str, float] = {}
+    units: dict[str, str] = {}
     for place, rule in enumerate(findings.written.rules):
         if rule.experiment is None or not rule.experiment.layer:
             continue
         layer = rule.experiment.layer
         path = ("rules", place, "experiment", "layer")
         check_name(findings, "layer", layer, *path)
+        if (unit := units.setdefault(layer, rule.experiment.unit)) != rule.experiment.unit:
+            message = f'expected unit {unit} as all of layer "{layer}", got {rule.experiment.unit}'
+            findings.add("layer-unit", message, "rules", place, "experiment", "unit")
         shares[layer] = shares.get(layer, 0.0) + rule.experiment.traffic
-        if shares[layer] > 100:
+        if shares[layer] > 100 + ROUNDING:
             message = f'expected at most 100 % of traffic in layer "{layer}", got {shares[layer]:g}'
             findings.add("full-layer", message, *path)
 

@@ -73,7 +73,8 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Outcome(NamedTuple):
-    """What came of a rule that matches. chance: how likely its experiment made it this."""
+    """What came of a rule that matches. chance: how likely its experiment made it this, after what
+    the experiments before it said."""
 
     step: Step
     variant: str | None = None  # None: held back
@@ -105,12 +106,13 @@ def _first(
     unsure = slot.index.residual
     steps: list[Step] = []
     chance = 1.0
+    left: dict[str, float] = {}
     for place in range(len(slot.rules)) if scan else slot.index.candidates(facts, around.grants):
         rule = slot.rules[place]
         try:
             if (scan or place in unsure) and slot.condition(place)(facts) is not True:
                 continue
-            outcome = _consider(rule, around)
+            outcome = _consider(rule, around, left)
         except EvaluationError as error:
             if why_absent is not None:
                 steps.append(_error_value(rule, error, why_absent))
@@ -144,8 +146,11 @@ def _taken(
     )
 
 
-def _consider(rule: Rule, around: Circumstances) -> Outcome:
-    """A rule that matches: is it shown, and which variant?"""
+def _consider(rule: Rule, around: Circumstances, left: dict[str, float]) -> Outcome:
+    """A rule that matches: is it shown, and which variant?
+
+    left: salt of a traffic map → the share of it that no experiment met so far could have taken.
+    """
     if rule.id in around.control.paused:
         return Outcome(Step(rule.id, Reason.PAUSED))
     if rule.plain:
@@ -158,7 +163,7 @@ def _consider(rule: Rule, around: Circumstances) -> Outcome:
         return Outcome(Step(rule.id, Reason.CAPPED))
     if rule.split is None:
         return Outcome(Step(rule.id, Reason.MATCH), "")
-    return _enter(rule.id, rule.split, around)
+    return _enter(rule.id, rule.split, around, left)
 
 
 def _is_spent(rule_id: str, limit: Limit, around: Circumstances) -> bool:
@@ -169,15 +174,18 @@ def _is_spent(rule_id: str, limit: Limit, around: Circumstances) -> bool:
     return sum(seen == rule_id and at_s > since_s for seen, at_s in around.seen) >= limit.times
 
 
-def _enter(rule_id: str, split: Split, around: Circumstances) -> Outcome:
+def _enter(rule_id: str, split: Split, around: Circumstances, left: dict[str, float]) -> Outcome:
     unit = around.unit_of(split.unit)
     if not unit:
         return Outcome(Step(rule_id, Reason.ABSENT, f"there is no {split.unit} id to split by"))
-    traffic = split.traffic()
+    # The experiments of a layer are one draw: to be outside of one makes the others likelier.
+    before = left.get(split.entry_salt, 1.0)
+    entering = split.traffic() / before
     if not split.enters(unit):
-        return Outcome(Step(rule_id, Reason.HOLDOUT), chance=1.0 - traffic)
+        left[split.entry_salt] = before - split.traffic()
+        return Outcome(Step(rule_id, Reason.HOLDOUT), chance=1.0 - entering)
     variant = split.variant(unit)
-    return Outcome(Step(rule_id, Reason.SPLIT, variant), variant, traffic * split.share(variant))
+    return Outcome(Step(rule_id, Reason.SPLIT, variant), variant, entering * split.share(variant))
 
 
 def _error_value(rule: Rule, error: EvaluationError, why_absent: Callable[[str], str]) -> Step:

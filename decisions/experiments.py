@@ -42,9 +42,14 @@ def bucket(salt: str, unit: str) -> int:
     return mmh3.hash(salt + unit, signed=False) * BUCKETS >> 32
 
 
-def traffic_salt(name: str) -> str:
-    """16 hex digits: who enters. name: the layer's if there is one, else the experiment's."""
-    return _salt("traffic", name)
+def traffic_salt(experiment: str) -> str:
+    """16 hex digits: who enters an experiment of no layer."""
+    return _salt("traffic", experiment)
+
+
+def layer_salt(layer: str) -> str:
+    """16 hex digits: who enters which experiment of a layer; no experiment's of the same name."""
+    return _salt("layer", layer)
 
 
 def variant_salt(experiment: str) -> str:

@@ -143,6 +143,16 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "full-layer",
         'layer "top", got 120',
     ),
+    (
+        {
+            "rules": [
+                rule(n, w, experiment=OFFER | {"layer": "top", "traffic": 40, "unit": unit})
+                for n, w, unit in (("a", FR, "visitor"), ("b", "cart.items > 1", "session"))
+            ]
+        },
+        "layer-unit",
+        'expected unit visitor as all of layer "top", got session',
+    ),
     (offer(layer="a b"), "bad-name", "expected a layer of"),
 ]
 
@@ -152,6 +162,17 @@ def test_a_mistake_is_refused_with_what_was_expected_and_what_came(
     changes: dict[str, Any], code: str, says: str
 ) -> None:
     assert complaint(code, says, **changes)
+
+
+def test_shares_of_a_layer_may_add_up_to_100_in_decimals() -> None:
+    shares = (18.1, 48.2, 33.7)
+    assert sum(shares) > 100
+    rules = [
+        rule(f"r{share}", "true", experiment=OFFER | {"layer": "top", "traffic": share})
+        for share in shares
+    ]
+    splits = [each.split for each in program(rules=rules).slots["hero"].rules]
+    assert [split and split.traffic() for split in splits] == [0.181, 0.482, 0.337]
 
 
 def test_an_unknown_unit_of_an_experiment_that_no_reader_checked_is_refused() -> None:

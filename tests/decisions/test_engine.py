@@ -127,6 +127,27 @@ def test_an_experiment_shows_the_variant_of_the_unit_every_time() -> None:
     assert found[""].probability == pytest.approx(0.5)
 
 
+def test_the_experiments_of_a_layer_are_one_draw() -> None:
+    rules = [
+        rule(name, "true", experiment=OFFER | {"layer": "top", "traffic": traffic})
+        for name, traffic in (("one", 50), ("two", 20), ("three", 30))
+    ]
+    compiled = program(rules=rules)
+    found = {d.rule: d for d in (decide(compiled, {}, unit=f"v{n}") for n in range(100))}
+    assert {name: d.probability for name, d in found.items()} == {
+        "one": pytest.approx(0.25),
+        "two": pytest.approx(0.10),
+        "three": pytest.approx(0.15),
+    }
+
+
+def test_experiments_of_no_layer_are_draws_of_their_own() -> None:
+    rules = [rule(name, "true", experiment=OFFER) for name in ("one", "two")]
+    compiled = program(rules=rules)
+    found = {d.rule: d.probability for d in (decide(compiled, {}, unit=f"v{n}") for n in range(50))}
+    assert found == {"one": 0.25, "two": 0.125, "": 0.25}
+
+
 @pytest.mark.parametrize("kind", ["visitor", "customer", "session"])
 def test_an_experiment_is_entered_only_with_a_granted_id_of_its_unit(kind: str) -> None:
     offer = OFFER | {"unit": kind, "traffic": 100}

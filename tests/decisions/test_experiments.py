@@ -127,7 +127,7 @@ def test_buckets_of_a_hundred_thousand_ids_are_uniform() -> None:
 
 def test_experiments_of_one_layer_exclude_each_other() -> None:
     entry = remapped((), shares({"one": 30, "two": 40, "": 30}))
-    salt = experiments.traffic_salt("checkout")
+    salt = experiments.layer_salt("checkout")
     one, two = (
         Split(name, "visitor", "", salt, experiments.variant_salt(name), entry, (("a", BUCKETS),))
         for name in ("one", "two")
@@ -136,6 +136,10 @@ def test_experiments_of_one_layer_exclude_each_other() -> None:
     assert not any(one.enters(unit) and two.enters(unit) for unit in units)
     assert any(one.enters(unit) for unit in units)
     assert any(two.enters(unit) for unit in units)
+
+
+def test_a_layer_is_no_experiment_of_the_same_name() -> None:
+    assert experiments.layer_salt("checkout") != experiments.traffic_salt("checkout")
 
 
 def test_units_are_asked_by_kind() -> None:
