@@ -42,6 +42,8 @@ Read in this order; a module imports only from the ones above it:
     compiling     a written playbook in, a program out, or every error at once
     rehearsal     a playbook's own tests against its program
     explain       steps in sentences
+    silences      warnings, but for those that are silenced by name
+    suspects      rules that are legal and hardly meant
     lint          what is legal and still not meant
 """
 

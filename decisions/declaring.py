@@ -176,11 +176,24 @@ def _check_settings(findings: Findings) -> None:
     for name, goal in settings.goals.items():
         _check_goal(findings, goal, events, "settings", "goals", name)
     _check_dimensions(findings)
+    _check_consent_and_silence(findings)
     check_duration(findings, settings.interest.half_life, "settings", "interest", "half_life")
     if zone_of(settings) is None:
         got = settings.timezone
         message = f"expected an IANA time zone such as Europe/Paris, got {got!r}"
         findings.add("unknown-timezone", message, "settings", "timezone")
+
+
+def _check_consent_and_silence(findings: Findings) -> None:
+    settings = findings.written.settings
+    for place, name in enumerate(settings.purposes):
+        if name not in consent.PURPOSES:
+            findings.unknown("purpose", name, consent.PURPOSES, "settings", "purposes", place)
+    for code, names in settings.silence.items():
+        for name, reason in names.items():
+            if not reason.strip():
+                message = f'expected the reason why {code} of "{name}" is meant, got none'
+                findings.add("no-reason", message, "settings", "silence", code, name)
 
 
 def zone_of(settings: Settings) -> ZoneInfo | None:

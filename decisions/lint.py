@@ -7,21 +7,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
 
 from decisions.compiling import VIEWED, Catalogue
 from decisions.declaring import Declared, declare
 from decisions.drafts import Draft, draft_rules
 from decisions.errors import Problem, TemplateError
 from decisions.findings import Findings, suggestion
-from decisions.playbook import WrittenPlaybook
+from decisions.playbook import Rule, WrittenPlaybook
 from decisions.rules.checker import Typed
 from decisions.schema import Schema
+from decisions.silences import Warnings
+from decisions.suspects import suspect_rules
 from decisions.templates import Token, parse
 from decisions.tokens import compile_fragments
 
 WARNINGS: dict[str, str] = {
-    "never-matches": "The conditions of a rule contradict each other: whatever is granted, it "
-    "never matches.",
+    "never-matches": "The conditions of a rule or tag contradict each other: whatever is granted, "
+    "it never matches.",
+    "out-of-reach": "A rule needs a purpose that `purposes` does not list: no grant reaches it.",
+    "catches-all": "A rule matches everybody, even a visitor of whom nothing is known, and others "
+    "come after it.",
+    "above-experiment": "A rule above an experiment reads what the goal of the experiment changes.",
+    "twin-experiment": "The same variants are in two slots, as two experiments that are split "
+    "apart.",
+    "sensitive-read": "A rule or tag reads something sensitive beside what an ordinary grant "
+    "gives: without the opt-in, that part is absent.",
+    "sensitive-segment": "A segment names an ordinary purpose, and reads what is sensitive.",
+    "many-segments": "There are more than 15 segments: few people can keep them apart, and small "
+    "ones say nothing.",
     "unused-segment": "A segment is computed for every customer, and no rule or tag reads it.",
     "unused-tag": "A tag is declared, and no rule reads it.",
     "unused-fragment": "No slot, rule, variant or other fragment shows a fragment.",
@@ -32,9 +48,14 @@ WARNINGS: dict[str, str] = {
     "unknown-key": "A rule or tag reads an interest key that the data does not hold.",
     "unseen-sensitive-value": "A sensitive value is one that the data never holds: is it spelled "
     "as there?",
+    "never-held": "The build found no purchase of a sensitive category: is it spelled as there?",
+    "idle-silence": "`silence` names something that there is no warning about.",
 }
+OF_DATA = ("unknown-key", "unseen-sensitive-value", "never-held")  # not known without the data
+MAX_SEGMENTS = 15  # of one channel
 
 _PARTIAL = re.compile(r"\{\{>\s*([^\s}]+)")
+_OUTCOME = msgspec.json.Encoder(order="deterministic")
 _KEYED = ("interest", "session.views")  # a page may have a category that no product has
 _ALWAYS_THERE = ("time.", "now")  # derived from the moment of the request
 
@@ -47,18 +68,34 @@ def warnings(written: WrittenPlaybook, catalogue: Catalogue | None = None) -> tu
     compile_fragments(findings, declared.schema)
     if findings.problems:
         return ()
-    for draft in drafts:
-        if not draft.lowered.clauses:
-            message = f'rule "{draft.rule.id}" never matches: its conditions contradict each other'
-            _warn(findings, "never-matches", message, "rules", draft.place, "when")
-    _unused(findings, declared, drafts)
-    _tokens(findings, declared.schema)
-    _values(findings, declared, drafts, catalogue or {})
-    return tuple(sorted(findings.problems, key=lambda problem: problem.at))
+    found = Warnings(written)
+    suspect_rules(found, declared, drafts)
+    _unused(found, declared, drafts)
+    _tokens(found, declared.schema)
+    _values(found, declared, drafts, catalogue or {})
+    found.judge_silences(WARNINGS, OF_DATA)
+    return found.problems
 
 
-def _warn(findings: Findings, code: str, message: str, *path: str | int) -> None:
-    findings.add(code, message, *path, severity="warning")
+def outcomes(written: WrittenPlaybook) -> dict[str, int]:
+    """Slot → how many different things it can show, its default included: fragments, each with
+    the values that rules and variants give."""
+    shown: dict[str, set[tuple[str, bytes]]] = {
+        name: {(slot.default, _OUTCOME.encode({}))} for name, slot in written.settings.slots.items()
+    }
+    for rule in written.rules:
+        for fragment, values in _arms(rule):
+            shown[rule.slot].add((fragment, _OUTCOME.encode(values)))
+    return {name: len(found) for name, found in shown.items()}
+
+
+def _arms(rule: Rule) -> Iterator[tuple[str, dict[str, Any]]]:
+    if rule.experiment is None:
+        yield rule.show, rule.with_
+        return
+    for variant in rule.experiment.variants.values():
+        if variant.weight:
+            yield variant.show, {**rule.with_, **variant.with_}
 
 
 def _reads(typed: Iterable[Typed], name: str) -> set[str | None]:
@@ -66,8 +103,8 @@ def _reads(typed: Iterable[Typed], name: str) -> set[str | None]:
     return {key for each in typed for read, key in each.reads if read == name}
 
 
-def _unused(findings: Findings, declared: Declared, drafts: Iterable[Draft]) -> None:
-    written = findings.written
+def _unused(found: Warnings, declared: Declared, drafts: Iterable[Draft]) -> None:
+    written = found.written
     typed = [*declared.tags.values(), *(draft.typed for draft in drafts)]
     for what, names, path in (
         ("segment", written.segments, ("segments",)),
@@ -76,14 +113,17 @@ def _unused(findings: Findings, declared: Declared, drafts: Iterable[Draft]) -> 
         used = _reads(typed, f"{what}s")
         for name in names:
             if None not in used and name not in used:
-                _warn(findings, f"unused-{what}", f'no rule reads {what} "{name}"', *path, name)
+                found.warn(f"unused-{what}", f'no rule reads {what} "{name}"', *path, name)
+    for name in list(written.segments)[MAX_SEGMENTS:][:1]:
+        message = f"expected at most {MAX_SEGMENTS} segments, got {len(written.segments)}"
+        found.warn("many-segments", message, "segments", name, about=written.settings.name)
     shown = {slot.default for slot in written.settings.slots.values()}
     shown |= {name for name, _, _ in showings(written)}
     for fragment in written.fragments.values():
         shown |= set(_PARTIAL.findall(fragment.text))
     for name in written.fragments:
         if name not in shown:
-            _warn(findings, "unused-fragment", f"nothing shows {name}", "fragments", name)
+            found.warn("unused-fragment", f"nothing shows {name}", "fragments", name)
 
 
 def showings(written: WrittenPlaybook) -> Iterator[tuple[str, str, set[str]]]:
@@ -97,8 +137,8 @@ def showings(written: WrittenPlaybook) -> Iterator[tuple[str, str, set[str]]]:
                 yield variant.show, f"variant {name} of rule {rule.id}", given
 
 
-def _tokens(findings: Findings, schema: Schema) -> None:
-    written = findings.written
+def _tokens(found: Warnings, schema: Schema) -> None:
+    written = found.written
     texts = {name: fragment.text for name, fragment in written.fragments.items()}
     for name, fragment in written.fragments.items():
         given = [(who, names) for shown, who, names in showings(written) if shown == name]
@@ -106,11 +146,11 @@ def _tokens(findings: Findings, schema: Schema) -> None:
             given.append(("a slot's default", set()))
         for token in parse(fragment.text, fragment.kind, texts).tokens:
             if token.use in ("value", "raw") and not token.within and token.name != ".":
-                _token(findings, schema, token, given, name)
+                _token(found, schema, token, given, name)
 
 
 def _token(
-    findings: Findings,
+    found: Warnings,
     schema: Schema,
     token: Token,
     given: list[tuple[str, set[str]]],
@@ -122,32 +162,32 @@ def _token(
         return  # nobody shows it, or everybody gives it
     attribute = schema.attributes.get(name) or schema.attributes.get(name.rpartition(".")[0])
     if attribute is None:
-        _in_fragment(findings, "value-not-given", f"{without[0]} gives no {name}", token, fragment)
+        _in_fragment(found, "value-not-given", f"{without[0]} gives no {name}", token, fragment)
     elif not (attribute.zero or name.startswith(_ALWAYS_THERE)):
-        _in_fragment(findings, "absent-token", f"{name} may be absent", token, fragment)
+        _in_fragment(found, "absent-token", f"{name} may be absent", token, fragment)
 
 
-def _in_fragment(findings: Findings, code: str, message: str, token: Token, fragment: str) -> None:
+def _in_fragment(found: Warnings, code: str, message: str, token: Token, fragment: str) -> None:
     start, end = token.span
-    text = findings.written.fragments[fragment].text
+    text = found.written.fragments[fragment].text
     error = TemplateError(message, text, start, end - start, code=code)
-    findings.add_in_text(error, "fragments", fragment, severity="warning")
+    found.warn_in_text(error, "fragments", fragment)
 
 
 def _values(
-    findings: Findings, declared: Declared, drafts: Iterable[Draft], catalogue: Catalogue
+    found: Warnings, declared: Declared, drafts: Iterable[Draft], catalogue: Catalogue
 ) -> None:
-    for dimension, values in findings.written.settings.sensitive_values.items():
+    for dimension, values in found.written.settings.sensitive_values.items():
         known = set(catalogue.get(dimension, ()))
         for place, value in enumerate(values):
             if dimension in catalogue and value not in known:
                 message = f'the data holds no {dimension} "{value}"{suggestion(value, known)}'
                 at = ("settings", "sensitive_values", dimension, place)
-                _warn(findings, "unseen-sensitive-value", message, *at)
+                found.warn("unseen-sensitive-value", message, *at)
     keys = set(catalogue.get(VIEWED, ()))
     if not keys:
         return
-    fields = {s.interest.key for s in findings.written.settings.signals if s.interest}
+    fields = {s.interest.key for s in found.written.settings.signals if s.interest}
     for field in sorted(fields & catalogue.keys()):
         keys |= set(catalogue[field])
     if fields - catalogue.keys():
@@ -160,4 +200,4 @@ def _values(
         for key in sorted(key for n in _KEYED for key in _reads([typed], n) if key):
             if key not in keys:
                 message = f'the data holds no "{key}"{suggestion(key, keys)}'
-                _warn(findings, "unknown-key", message, *path)
+                found.warn("unknown-key", message, *path)

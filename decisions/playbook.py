@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from decisions.consent import PURPOSES
 from decisions.errors import Position
 
 WrittenPath = tuple[str | int, ...]  # ("rules", 3, "when"): a place in a WrittenPlaybook
@@ -148,6 +149,8 @@ class Settings(_Written, frozen=True):
     interest: InterestSettings = InterestSettings()
     timezone: str = "UTC"
     query_keys: list[str] = []
+    purposes: list[str] = msgspec.field(default_factory=lambda: list(PURPOSES))
+    silence: dict[str, dict[str, str]] = {}  # a warning's code → what it is about → why it is meant
 
 
 class WrittenPlaybook(msgspec.Struct, frozen=True, kw_only=True):

@@ -42,6 +42,10 @@ goals:
 # Conditions with a name of their own: `"cart_abandoner" in tags`.
 tags:
   cart_abandoner: cart.items > 0 && now - cart.updated_at >= duration("15m")
+
+# What `edgewise check` warns of and is meant as it is: code, rule, reason. docs/checks.md has all.
+silence:
+  above-experiment: {cart-reminder: A basket left behind goes before any offer.}
 """,
     "rules.yaml": """\
 # The first rule that matches fills the slot: by band, then by place in this file.
