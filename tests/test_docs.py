@@ -1,0 +1,42 @@
+"""What is not checked rots: links, the first rule of README and quickstart, and the changelog."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from decisions import compile_playbook
+from snapshots.build import read_playbook
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+FIRST_RULE = re.compile(r"```yaml\n(- id: my-first-rule\n.*?)```", re.DOTALL)
+FIRST_FRAGMENT = re.compile(r"```html\n(<section.*?)```", re.DOTALL)
+COFFEE = {"interest": {"coffee": 30.0}, "device": {"kind": "desktop"}}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
+    for target in LINK.findall(page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+@pytest.mark.parametrize("name", ["README.md", "docs/quickstart.md"])
+def test_the_first_rule_of_the_docs_does_what_they_say(name: str, tmp_path: Path) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    playbook = tmp_path / "grocer"
+    shutil.copytree(ROOT / "examples" / "grocer", playbook)
+    rules = playbook / "rules.yaml"
+    written = FIRST_RULE.findall(text)
+    assert len(written) == 1
+    rules.write_text(written[0] + rules.read_text(encoding="utf-8"), encoding="utf-8")
+    for fragment in FIRST_FRAGMENT.findall(text):
+        (playbook / "fragments" / "hero" / "my-first.html").write_text(fragment, encoding="utf-8")
+    program = compile_playbook(read_playbook(playbook))
+    decision = program.decide("hero", COFFEE, grants={"personalization"}, now=1_795_000_000.0)
+    assert decision.rule == "my-first-rule"
+    assert "coffee" in program.render(decision, program.facts(COFFEE, {"personalization"}))
