@@ -39,7 +39,7 @@ RULES: list[dict[str, Any]] = [
     rule("french", 'geo.country == "FR"', slot="promo", show="promo/french"),
     rule("test", 'device.kind == "mobile"', slot="promo", experiment={
         "unit": "visitor",
-        "variants": {"a": {"weight": 50, "show": "promo/a"}, "b": {"weight": 50, "show": "promo/b"}},
+        "variants": {v: {"weight": 50, "show": f"promo/{v}"} for v in "ab"},
     }),
     rule("list", 'page.category == "shoes"', slot="feed", show="feed/shoes"),
 ]  # fmt: skip

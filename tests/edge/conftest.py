@@ -1,0 +1,10 @@
+"""Async tests run on asyncio, as Granian's workers do."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"

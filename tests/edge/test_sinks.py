@@ -1,0 +1,83 @@
+"""Sinks: rows are taken at once, written soon, and never in the way."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+from edge.metrics import Metrics
+from edge.sinks.logged import LoggedSink
+from edge.sinks.row import Row
+from edge.sinks.sink import ListSink
+from snapshots.eventlog import EventLog
+
+
+def log_in(folder: Path) -> EventLog:
+    return EventLog(folder, "node", 1, clock=time.time)
+
+
+def row(number: int) -> Row:
+    return Row(id=str(number), type="article_read", received=1.0)
+
+
+def lines(folder: Path) -> list[str]:
+    return [
+        json.loads(line)["id"]
+        for path in sorted(folder.iterdir())
+        for line in path.read_text().splitlines()
+    ]
+
+
+def test_rows_are_on_disk_soon_and_all_of_them_at_the_end(tmp_path: Path) -> None:
+    metrics = Metrics()
+    sink = LoggedSink(log_in(tmp_path), metrics, 10)
+    sink.start()
+    sink.put(row(1))
+    until_s = time.monotonic() + 10
+    while not metrics.values().get("edgewise_log_written_total") and time.monotonic() < until_s:
+        time.sleep(0.02)
+    assert lines(tmp_path) == ["1"]
+
+    sink.put(row(2))
+    sink.close()
+
+    assert lines(tmp_path) == ["1", "2"]
+    assert [path.suffix for path in tmp_path.iterdir()] == [".ndjson"]
+
+
+def test_a_full_queue_drops_rows_and_counts_them(tmp_path: Path) -> None:
+    metrics = Metrics()
+    sink = LoggedSink(log_in(tmp_path), metrics, 2)
+
+    for number in range(5):
+        sink.put(row(number))
+    sink.close()
+    sink.put(row(9))
+
+    assert lines(tmp_path) == ["0", "1"]
+    assert metrics.values()['edgewise_log_dropped_total{reason="queue-full"}'] == 4
+
+
+def test_a_disk_that_takes_nothing_is_told_and_the_rows_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "events").write_text("a file where the folder should be")
+    metrics = Metrics()
+    sink = LoggedSink(log_in(tmp_path / "events"), metrics, 10)
+
+    sink.put(row(1))
+    sink.flush()
+
+    assert sink.trouble()
+    assert metrics.values()['edgewise_log_dropped_total{reason="disk"}'] == 1
+    sink.close()
+
+
+def test_a_list_keeps_the_first_rows() -> None:
+    sink = ListSink(most=1)
+    sink.start()
+    sink.put(row(1))
+    sink.put(row(2))
+    sink.close()
+
+    assert [kept.id for kept in sink.rows] == ["1"]
+    assert sink.trouble() == ""
