@@ -25,6 +25,11 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 	$(PIP) install --constraint constraints.txt --editable '.[dev]'
 	@touch $@ $(VENV)/.demo
 
+$(VENV)/.bench: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "Installing what the benches compare with into $(VENV) ..."
+	$(PIP) install --constraint constraints.txt --editable '.[bench]'
+	@touch $@ $(VENV)/.dev $(VENV)/.demo
+
 demo: $(VENV)/.demo
 	$(BIN)/edgewise demo
 
@@ -45,7 +50,7 @@ format: $(VENV)/.dev
 loader: $(VENV)/.dev
 	$(BIN)/python -m tests.edge.minify
 
-bench: $(VENV)/.dev
+bench: $(VENV)/.bench
 	$(BIN)/python -m bench
 
 clean:

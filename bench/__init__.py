@@ -2,7 +2,9 @@
 
     python -m bench                  every question of budgets.toml, exit 1 on a breach
     python -m bench decide token     some of them
-    python -m bench report           bench/README.md from bench/results/latest.json
+    python -m bench report           bench/README.md and README.md's block, from results/latest.json
+
+The first two write both pages too, so that they never differ from the results.
 
 To add a question `swap`: write bench/swap.py and a table `[swap]` in bench/budgets.toml.
 
@@ -24,7 +26,8 @@ bench/swap.py is a pytest module whose tests take pytest-benchmark's `benchmark`
 
 `interleaved` calls each contender once a round (a round of `timed` is one call per case), in an
 order that turns, and gives the results of all rounds: a budget is compared with the median over
-rounds, a ratio is taken within one round. Async code brings its own loop
+rounds, a ratio is taken within one round. What others' packages were measured goes into `report`'s
+`versions`. Async code brings its own loop
 (`loop.run_until_complete`) and hands in a function that returns a float.
 
 bench/budgets.toml says what each figure may be. A figure without `max` or `min` is shown only; a
@@ -35,6 +38,8 @@ budget whose figure is not reported is a breach:
     unit = "us"
     max = 5000
 
-A breach is measured twice more in a fresh process and counts only if it stays: the best of the
-three is compared. Keep a question under a minute: all of them have six.
+`readme = "{large_p99_us} µs, growth {growth}"` makes it a row of README.md, which has twelve.
+
+A breach is measured twice more in a fresh process, while there is time, and counts only if it
+stays: the best of the three is compared. Keep a question under a minute: all of them have six.
 """

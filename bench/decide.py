@@ -35,21 +35,3 @@ def test_w1(benchmark: BenchmarkFixture) -> None:
         figures[f"w1_{size}_p50_us"] = median(times.p50_us for times in found)
         figures[f"w1_{size}_p99_us"] = median(times.p99_us for times in found)
     report(benchmark, figures)
-
-
-def test_what_is_hard_for_an_index(benchmark: BenchmarkFixture) -> None:
-    """All rules share one segment that everybody has; none can be indexed; each has its own
-    value."""
-    contenders = {
-        "hot_segment": workload.hot_segment(1_000),
-        "own_value": workload.own_value(1_000),
-        "residual": workload.residual(1_000),
-    }
-    rounds = interleaved(benchmark, {name: deciding(w) for name, w in contenders.items()}, 3)
-    report(
-        benchmark,
-        {
-            f"{name}_1000_p50_us": median(times.p50_us for times in found)
-            for name, found in rounds.items()
-        },
-    )

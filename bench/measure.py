@@ -48,15 +48,22 @@ def interleaved(
     return {name: found[1:] for name, found in results.items()}
 
 
-def timed(call: Callable[[Case], Any], cases: Sequence[Case]) -> Callable[[], Times]:
-    """A contender: a round calls `call` once with each case, and times each call by itself."""
+def timed(
+    call: Callable[[Case], Any],
+    cases: Sequence[Case],
+    clock_ns: Callable[[], int] = perf_counter_ns,
+) -> Callable[[], Times]:
+    """A contender: a round calls `call` once with each case, and times each call by itself.
+
+    clock_ns: `time.thread_time_ns` for calls so long that the system takes turns within them.
+    """
 
     def one_round() -> Times:
         taken_ns = []
         for case in cases:
-            started_ns = perf_counter_ns()
+            started_ns = clock_ns()
             call(case)
-            taken_ns.append(perf_counter_ns() - started_ns)
+            taken_ns.append(clock_ns() - started_ns)
         return times(taken_ns)
 
     return one_round
@@ -83,6 +90,14 @@ def median_ratio(large: Iterable[Times], small: Iterable[Times]) -> float:
     return median(one.p50_us / other.p50_us for one, other in zip(large, small, strict=True))
 
 
-def report(benchmark: BenchmarkFixture, figures: Mapping[str, float]) -> None:
-    """Hands the figures to `python -m bench`, which knows their budgets by these names."""
+def report(
+    benchmark: BenchmarkFixture,
+    figures: Mapping[str, float],
+    versions: Mapping[str, str] | None = None,
+) -> None:
+    """Hands the figures to `python -m bench`, which knows their budgets by these names.
+
+    versions: of what was measured besides this project: `{name}` in a budget's `says`.
+    """
     benchmark.extra_info.setdefault("figures", {}).update(figures)
+    benchmark.extra_info.setdefault("versions", {}).update(versions or {})

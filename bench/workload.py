@@ -97,9 +97,10 @@ def own_value(count: int) -> list[str]:
 
 
 def hot_segment(count: int) -> list[str]:
-    """The `when` of rules that all need one segment, and a threshold of 40 categories' interest."""
+    """The `when` of rules that all need one segment, and a threshold of 40 categories' interest:
+    from 100 for the first down to 1."""
     return [
-        f'"s0" in segments && interest["c{number % 40}"] >= {100 - number // 40}.0'
+        f'"s0" in segments && interest["c{number % 40}"] >= {100 - number * 100 // count}.0'
         for number in range(count)
     ]
 
