@@ -69,18 +69,21 @@ def given_values(written: WrittenPlaybook) -> dict[str, frozenset[str]]:
 
 
 def token_needs(token: Token, schema: Schema, given: Iterable[str]) -> int | None:
-    """The purposes that a token needs, None for a token that nothing can fill."""
+    """The purposes that a token needs, None for a token that nothing can fill.
+
+    An attribute of the same name as what is given counts: not all who show the fragment give it.
+    """
     name = token.name
-    if name == "." or name.split(".", 1)[0] in given:
-        return 0
     if name in schema.attributes:
         return schema.needs(name)
     parent, _, key = name.rpartition(".")
     if parent in schema.attributes and schema.attributes[parent].type in (MAP_INT, MAP_DOUBLE):
         members = schema.members.get(parent)
-        return schema.needs(parent, key) if members is None or key in members else None
-    items = any(outer.split(".", 1)[0] in given for outer in token.within)
-    return 0 if items else None  # a key of an item of what the rule gives
+        if members is None or key in members:
+            return schema.needs(parent, key)
+    # Inside a section of what a rule gives, a name may be a key of its items.
+    words = (each.split(".", 1)[0] for each in (name, *token.within))
+    return 0 if name == "." or any(word in given for word in words) else None
 
 
 def _unknown(token: Token, text: str, schema: Schema) -> TemplateError:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from decisions.consent import FUNCTIONAL, PERSONALIZATION, SENSITIVE
+from decisions.consent import AUTHENTICATED, FUNCTIONAL, PERSONALIZATION, SENSITIVE
 from tests.decisions.written import (
     complaint,
     program,
@@ -41,6 +41,13 @@ def test_a_fragment_needs_what_its_tokens_need() -> None:
     assert compiled.fragments["hero/welcome"].needs == FUNCTIONAL
     tainted = program(fragments={"hero/welcome": "{{interest.pharmacy}}{{counts.purchase}}"})
     assert tainted.fragments["hero/welcome"].needs == PERSONALIZATION | SENSITIVE
+
+
+def test_a_fragment_needs_what_only_some_of_its_rules_give_in_its_place() -> None:
+    named = {"traits": {"first_name": "you"}}
+    rules = [rule("a", FR, **{"with": named}), rule("b", "cart.items > 1")]
+    compiled = program(rules=rules, fragments={"hero/loyal": "{{traits.first_name}}"})
+    assert compiled.fragments["hero/loyal"].needs == PERSONALIZATION | AUTHENTICATED
 
 
 def test_the_items_of_what_a_rule_gives_have_names_of_their_own() -> None:
