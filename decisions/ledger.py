@@ -13,7 +13,7 @@ from hashlib import blake2b
 import msgspec
 
 from decisions.errors import ProgramError
-from decisions.experiments import Runs, remapped, shares
+from decisions.experiments import BUCKETS, Runs, remapped, shares
 
 FORMAT = 1
 
@@ -70,12 +70,22 @@ def first_ledger(seed: str) -> Ledger:
 def decode(raw: bytes) -> Ledger:
     """The ledger of these bytes. Raises ProgramError for another format or for no ledger."""
     try:
-        found, ledger = _DECODER.decode(raw)
-        if found == FORMAT:
-            return msgspec.msgpack.decode(ledger, type=Ledger)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        found, body = _DECODER.decode(raw)
+        if found != FORMAT:
+            raise ProgramError(f"expected a ledger of format {FORMAT}, got format {found}")
+        ledger = msgspec.msgpack.decode(body, type=Ledger)
+        for name, runs in ledger.maps.items():
+            _check_ends([end for _, end in runs], name)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ProgramError(f"expected a ledger, got {len(raw)} other bytes: {error}") from error
-    raise ProgramError(f"expected a ledger of format {FORMAT}, got format {found}")
+    return ledger
+
+
+def _check_ends(ends: list[int], name: str) -> None:
+    """Raises ValueError unless runs that end so share out the buckets: a map that is cut short
+    would deal visitors anew."""
+    if ends != sorted({*ends, BUCKETS}) or ends[0] <= 0 or ends[-1] != BUCKETS:
+        raise ValueError(f"the runs of {name} end at {ends}")
 
 
 def visitor_key(salt: str, customer: str) -> int:

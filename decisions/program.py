@@ -169,7 +169,9 @@ def _decoded(body: msgspec.Raw) -> Generator[None, None, Program]:
         Slot(slot, head.schema, tuple(rules[number]), Index(blocks[number]))
         for number, slot in enumerate(head.slots)
     ]
-    return Program(head, slots, fragments)
+    program = Program(head, slots, fragments)
+    program.gate.opening(consent.EVERYTHING)  # a type of a newer version: refused here, not later
+    return program
 
 
 def decode(raw: bytes | memoryview) -> Program:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from decisions import ledger
 from decisions.errors import ProgramError
-from decisions.ledger import first_ledger, visitor_key
+from decisions.ledger import Ledger, first_ledger, visitor_key
 
 BAD_TEXT = b"\x92\x01\x81\xa4salt\xa2\xff\xfe"
 NAMES = st.lists(st.sampled_from([f"k/{letter}" for letter in "abcdefgh"]), max_size=10)
@@ -49,6 +49,18 @@ def test_a_ledger_comes_back_from_its_bytes() -> None:
 def test_bytes_that_are_no_ledger_are_refused(raw: bytes) -> None:
     with pytest.raises(ProgramError, match="expected a ledger, got"):
         ledger.decode(raw)
+
+
+def test_bytes_that_are_nested_without_end_are_refused() -> None:
+    with pytest.raises(ProgramError, match="expected a ledger, got"):
+        ledger.decode(b"\x92\x01" + b"\x91" * 200_000)
+
+
+@pytest.mark.parametrize("ends", [(), (9_999,), (0, 10_000), (5, 3, 10_000), (10_000, 10_001)])
+def test_a_bucket_map_that_shares_out_more_or_less_is_refused(ends: tuple[int, ...]) -> None:
+    damaged = Ledger(salt="0" * 16, maps={"variants/a": tuple(("x", end) for end in ends)})
+    with pytest.raises(ProgramError, match="the runs of variants/a end at"):
+        ledger.decode(damaged.encode())
 
 
 def test_a_ledger_of_a_newer_format_is_refused() -> None:

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decisions.consent import FUNCTIONAL, PERSONALIZATION
+from decisions.consent import EVERYTHING, FUNCTIONAL, PERSONALIZATION
 from decisions.errors import ProgramError
 from decisions.program import CHUNK, FORMAT, Program, decode
 from tests.decisions.written import program, rule
@@ -87,6 +87,13 @@ def test_chunks_that_belong_to_no_program_are_refused(chunk: Any) -> None:
         decode(raw)
 
 
+def test_an_attribute_of_a_type_of_a_newer_version_is_refused_before_anybody_asks() -> None:
+    found, (head, chunks) = msgspec.msgpack.decode(program().encode())
+    head["schema"]["attributes"]["geo.city"]["type"] = "geometry"
+    with pytest.raises(ProgramError, match="geometry"):
+        decode(msgspec.msgpack.encode((found, (head, chunks))))
+
+
 @settings(max_examples=300)
 @given(st.data())
 def test_damaged_bytes_are_a_program_or_refused_and_nothing_else(data: st.DataObject) -> None:
@@ -95,7 +102,8 @@ def test_damaged_bytes_are_a_program_or_refused_and_nothing_else(data: st.DataOb
     for place, value in data.draw(st.lists(places, min_size=1, max_size=3)):
         raw[place] = value
     with contextlib.suppress(ProgramError):
-        decode(bytes(raw))  # more is not needed: parts are checked by their hash
+        # What it decides is not judged (parts are checked by their hash), only that it does.
+        assert decode(bytes(raw)).decide("hero", {}, grants=EVERYTHING).steps
 
 
 def test_a_fragment_is_filled_with_facts_and_with_what_its_rule_gives() -> None:
