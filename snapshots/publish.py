@@ -168,7 +168,12 @@ def ledger_path(revision: int) -> str:
 def _record(
     store: Store, ledger: Ledger, key: PrivateKey, since: Recorded, keys: PublicKeys
 ) -> None:
-    """The grown ledger as the revision after `since`, or LedgerMoved."""
+    """The grown ledger as the revision after `since`, or LedgerMoved.
+
+    The numbers are taken before the newest is looked for: a revision that comes between the two
+    holds the number that is written here, and one that came before is the newest.
+    """
+    taken = _numbers(store, LEDGERS)
     newest = read_ledger(store, keys)
     if newest.revision != since.revision:
         raise LedgerMoved(ledger_path(since.revision + 1), store.where)
@@ -176,10 +181,13 @@ def _record(
         raise Conflict(f"expected a ledger that extends revision {since.revision}, got another")
     if ledger == since.ledger:
         return
-    revision = _free(since.revision, _numbers(store, LEDGERS))
+    revision = _free(since.revision, taken)
     payload = msgspec.msgpack.encode((revision, ledger.encode()))
+    token = signing.sign_bytes(payload, key, signing.LEDGER)
+    if len(token) > MAX_LEDGER_BYTES:  # nobody would read it again: the next would begin anew
+        raise TooLarge(f"expected a ledger of at most {MAX_LEDGER_BYTES} bytes, got {len(token)}")
     try:
-        store.create(ledger_path(revision), signing.sign_bytes(payload, key, signing.LEDGER))
+        store.create(ledger_path(revision), token)
     except AlreadyThere as error:
         raise LedgerMoved(error.path, store.where) from None
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from decisions.ledger import Ledger
+from snapshots import publish as publishing
 from snapshots import signing
 from snapshots.bundle import Packed
 from snapshots.errors import (
@@ -108,6 +109,37 @@ def test_a_ledger_claimed_in_the_last_moment_is_noticed_too() -> None:
         once(Raced())
     with pytest.raises(StoreUnavailable, match=f"expected to win in {TRIES} tries"):
         publish_to(Raced())
+
+
+def test_a_ledger_that_grows_between_two_looks_is_never_left_out_of_the_next() -> None:
+    for looks in (1, 2, 3):
+
+        class Interrupted(MemoryStore):
+            left = looks
+
+            def list(self, prefix: str) -> list[str]:
+                found = super().list(prefix)
+                if prefix == "ledger/":
+                    self.left -= 1
+                    if self.left == 0:
+                        publish_to(self, b"theirs", grown=["k/theirs"])
+                return found
+
+        store = Interrupted()
+        publish_to(store, b"ours", grown=["k/ours"])
+        recorded = read_ledger(store, KEY.public())
+        assert recorded.ledger
+        assert set(recorded.ledger.names) == {"k/ours", "k/theirs"}
+
+
+def test_a_ledger_too_large_to_be_read_again_is_not_written(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(publishing, "MAX_LEDGER_BYTES", 100)
+    store = MemoryStore()
+    with pytest.raises(TooLarge, match="expected a ledger of at most 100 bytes"):
+        publish_to(store)
+    assert store.objects == {}
 
 
 def test_the_loser_of_the_ledger_builds_again_from_the_winners() -> None:
