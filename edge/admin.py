@@ -205,7 +205,7 @@ def _summary(sync: SyncStatus, now_s: float, ready: bool, draining: bool) -> str
 def _troubles(sync: SyncStatus, workers: list[Report], wanted: int, keys: str) -> Iterator[str]:
     if sync.refused:
         refused = sync.refused
-        yield f"sync: {refused.reason}: {refused.what} ({sync.failures} failures in a row)"
+        yield f"sync: {refused.reason}: {refused.what} ({sync.failures} in a row)"
     if sync.stale:
         yield "snapshot: past its date; publish a new one or renew it"
     if len(workers) < wanted:

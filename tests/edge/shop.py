@@ -124,7 +124,7 @@ class Browser:
     """One visitor's browser: keeps cookies, sends them back under their path only."""
 
     def __init__(self, edge: Edge, **headers: str) -> None:
-        transport = httpx.ASGITransport(app=edge)  # type: ignore[arg-type] # httpx's own ASGI types
+        transport = httpx.ASGITransport(app=edge)
         self._client = httpx.AsyncClient(transport=transport, base_url="https://shop.example")
         self._headers = headers
         self.cookies: dict[str, str] = {}

@@ -61,7 +61,7 @@ def test_another_key_another_kid_and_no_signature_are_refused() -> None:
     claims = {"aud": "edgewise-identify", "sub": "a", "iat": int(NOW_S), "exp": int(NOW_S) + 60}
     forged = jwt.encode(claims, b"x" * 32, algorithm="HS256", headers={"kid": "site-1"})
     foreign = jwt.encode(claims, b"i" * 32, algorithm="HS256", headers={"kid": "site-2"})
-    unsigned = jwt.encode(claims, None, algorithm="none", headers={"kid": "site-1"})
+    unsigned = jwt.encode(claims, "", algorithm="none", headers={"kid": "site-1"})
 
     assert "Signature" in IDENTITIES.read(forged, NOW_S)[1]
     assert "expected a kid of identify.jwks, got 'site-2'" in IDENTITIES.read(foreign, NOW_S)[1]

@@ -1,0 +1,286 @@
+"""The admin listener and the worker's reports: what an operator reads at three in the morning."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from edge.admin import Admin, reports
+from edge.commands.keys import create
+from edge.config import Config
+from edge.errors import CannotServe
+from edge.node import Background, fresh, refuse_demo_keys
+from edge.sinks.sink import ListSink
+from edge.worker import DRAINING, KeySource, Report, Worker, create_worker, publisher_keys
+from snapshots.snapshot import Snapshot
+from snapshots.sync import Refusal, SyncStatus
+from tests.edge.nodes import publish
+from tests.edge.shop import NOW_S, Clock, snapshot
+
+pytestmark = pytest.mark.anyio
+
+GOOD = SyncStatus(
+    channel="live",
+    source="/store",
+    version=3,
+    created_s=int(NOW_S) - 600,
+    not_after_s=int(NOW_S) + 600,
+    highest_version=3,
+    last_success_s=NOW_S - 4,
+)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    create(tmp_path / "keys")
+    (tmp_path / "store").mkdir()
+    made = Config(
+        store=str(tmp_path / "store"), keys=str(tmp_path / "keys"), cache=str(tmp_path / "cache")
+    )
+    fresh(made.run_dir)
+    return made
+
+
+def tell(config: Config, **changes: Any) -> None:
+    """A worker's report, as it would write it."""
+    report = Report(pid=os.getpid(), started_s=NOW_S, version=3, is_ready=True)
+    report = msgspec.structs.replace(report, **changes)
+    (config.run_dir / f"{report.pid}.json").write_bytes(msgspec.json.encode(report))
+
+
+def admin_of(
+    config: Config, sync: SyncStatus = GOOD, served: Snapshot | None = None, keys: str = ""
+) -> Admin:
+    return Admin(config, lambda: sync, lambda: served, lambda: keys, Clock())
+
+
+async def ask(admin: Admin, method: str, path: str, **rest: Any) -> httpx.Response:
+    transport = httpx.ASGITransport(app=admin.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://admin") as client:
+        return await client.request(method, path, **rest)
+
+
+async def test_a_good_state_is_one_sentence_and_no_troubles(config: Config) -> None:
+    tell(config)
+
+    told = (await ask(admin_of(config), "GET", "/status")).json()
+
+    assert told["summary"] == "serving live version 3, made 10 min ago; store asked 4 s ago"
+    assert told["troubles"] == []
+    assert told["is_ready"] is True
+    assert told["snapshot_age_s"] == 600
+
+
+@pytest.mark.parametrize(
+    ("changes", "summary"),
+    [
+        ({"version": 0}, "nothing to serve: no snapshot of live could be opened yet"),
+        ({"stale": True}, "serving live version 3, made 10 min ago, past its date; store asked"),
+        ({"from_disk": True}, "from the local copy, the store has not confirmed it yet"),
+        ({"created_s": int(NOW_S) - 5 * 86_400}, "made 5 d ago"),
+    ],
+)
+def test_the_summary_says_what_matters_most(
+    config: Config, changes: dict[str, Any], summary: str
+) -> None:
+    tell(config)
+
+    assert summary in admin_of(config, msgspec.structs.replace(GOOD, **changes)).status().summary
+
+
+def test_troubles_name_who_and_what(config: Config) -> None:
+    refused = Refusal("bad-signature", "expected a signature", NOW_S, 4)
+    sync = msgspec.structs.replace(GOOD, refused=refused, failures=7, stale=True)
+    tell(
+        config,
+        version=2,
+        trouble="malformed: x",
+        keys_trouble="expected a JWKS",
+        log_trouble="No space left on device",
+    )
+
+    troubles = admin_of(config, sync, keys="expected a key file").status().troubles
+
+    pid = os.getpid()
+    assert troubles == [
+        "sync: bad-signature: expected a signature (7 in a row)",
+        "snapshot: past its date; publish a new one or renew it",
+        "keys: expected a key file",
+        f"worker {pid}: snapshot: malformed: x",
+        f"worker {pid}: keys: expected a JWKS",
+        f"worker {pid}: event log: not written: No space left on device",
+        f"worker {pid}: serves version 2, not 3",
+    ]
+
+
+def test_missing_workers_and_draining_are_told(config: Config) -> None:
+    assert admin_of(config).status().troubles == ["workers: expected 1, 0 have reported"]
+    tell(config)
+    (config.run_dir / DRAINING).touch()
+
+    status = admin_of(config).status()
+
+    assert status.is_draining
+    assert status.summary.startswith("stopping: ")
+
+
+def test_reports_of_the_dead_and_half_written_ones_are_passed_over(config: Config) -> None:
+    tell(config)
+    tell(config, pid=2**22 + 7)
+    (config.run_dir / "5.json").write_bytes(b'{"pid":')
+
+    assert [report.pid for report in reports(config.run_dir)] == [os.getpid()]
+
+
+async def test_metrics_are_prometheus_text(config: Config) -> None:
+    refused = Refusal("rollback", "x", NOW_S)
+    admin = admin_of(config, msgspec.structs.replace(GOOD, refused=refused))
+
+    reply = await ask(admin, "GET", "/metrics")
+
+    assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert "edgewise_snapshot_version 3\n" in reply.text
+    assert 'edgewise_sync_refused{reason="rollback"} 1\n' in reply.text
+
+
+async def test_explain_tells_the_steps_in_sentences(config: Config) -> None:
+    admin = admin_of(config, served=snapshot(3))
+    question = {"slot": "hero", "facts": {"segments": ["loyal"]}, "grants": ["personalization"]}
+
+    told = (await ask(admin, "POST", "/explain", json=question)).json()
+
+    assert (told["fragment"], told["reason"], told["snapshot"]) == ("hero/loyal", "MATCH", 3)
+    assert told["sentences"][-1].startswith("hero shows hero/loyal because rule again matched")
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(b"{", 400), (b'{"slot":"hero","grants":["x"]}', 400), (b"x" * 70_000, 413)],
+)
+async def test_questions_that_make_no_sense_are_problems(
+    config: Config, body: bytes, status: int
+) -> None:
+    reply = await ask(admin_of(config, served=snapshot()), "POST", "/explain", content=body)
+
+    assert reply.status_code == status
+    assert reply.headers["content-type"] == "application/problem+json"
+
+
+async def test_without_a_snapshot_there_is_nothing_to_explain(config: Config) -> None:
+    reply = await ask(admin_of(config), "POST", "/explain", json={"slot": "hero"})
+
+    assert reply.status_code == 503
+
+
+def worker_of(config: Config) -> Worker:
+    return create_worker(config, ListSink(), Clock())[1]
+
+
+def said(config: Config) -> Report:
+    (report,) = reports(config.run_dir)
+    return report
+
+
+async def test_a_worker_opens_what_the_node_verified_and_says_so(
+    config: Config, tmp_path: Path
+) -> None:
+    publish(tmp_path)
+    background = Background(config)
+    background.syncer.start()
+    worker = worker_of(config)
+    await worker.look()
+    assert (said(config).version, said(config).is_ready) == (0, False)
+
+    assert background.sync() > 0
+    await worker.look()
+
+    assert (said(config).version, said(config).is_ready) == (1, True)
+    (config.run_dir / DRAINING).touch()
+    await worker.look()
+    assert not said(config).is_ready
+
+
+async def test_a_worker_lives_through_faults_and_ends_when_told(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import asyncio
+
+    config = msgspec.structs.replace(config, follow_interval_s=0.01)
+    edge, worker = create_worker(config, ListSink(), Clock())
+    await worker.start()
+
+    async def failing() -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(worker, "look", failing)
+    counted = edge.services.metrics.values
+    for _ in range(200):
+        if counted().get('edgewise_errors_total{where="follow"}', 0) > 1:
+            break
+        await asyncio.sleep(0.01)
+
+    await worker.stop()
+
+    assert counted()['edgewise_errors_total{where="follow"}'] > 1
+
+
+async def test_a_worker_ends_when_its_node_is_gone(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import asyncio
+
+    config = msgspec.structs.replace(config, follow_interval_s=0.01)
+    killed: list[tuple[int, int]] = []
+    monkeypatch.setattr("edge.worker.os.kill", lambda pid, signal: killed.append((pid, signal)))
+    worker = worker_of(config)
+    await worker.start()
+    monkeypatch.setattr("edge.worker.os.getppid", lambda: 1)
+
+    for _ in range(200):
+        if killed:
+            break
+        await asyncio.sleep(0.01)
+    await worker.stop()
+
+    assert killed[0][0] == os.getpid()
+
+
+def test_publisher_keys_that_break_are_told_and_the_last_good_ones_stay(config: Config) -> None:
+    background = Background(config)
+    background.syncer.start()
+    (Path(config.keys) / "publisher.public.jwks").write_text("nonsense")
+
+    background.sync()
+
+    assert "keys: expected a JWK set" in " ".join(background.admin.status().troubles)
+
+
+def test_keys_may_come_from_the_settings(config: Config, tmp_path: Path) -> None:
+    folder = Path(config.keys)
+    texts = msgspec.structs.replace(
+        config,
+        keys=str(tmp_path / "none"),
+        cookie_jwks=(folder / "cookie.jwks").read_text(),
+        identify_jwks=(folder / "identify.jwks").read_text(),
+        publisher_jwks=(folder / "publisher.public.jwks").read_text(),
+    )
+
+    refuse_demo_keys(texts)
+    assert publisher_keys(texts) == publisher_keys(config)
+    source = KeySource(Path("cookie.jwks"), texts.cookie_jwks)
+    source.refresh()
+    assert source().signing.kid
+    with pytest.raises(CannotServe, match="- at cookie"):
+        KeySource(Path("cookie.jwks"), "{}")
+
+
+def test_signing_in_is_optional(config: Config) -> None:
+    (Path(config.keys) / "identify.jwks").unlink()
+
+    refuse_demo_keys(config)
+    assert worker_of(config) is not None

@@ -1,0 +1,175 @@
+"""A node as its operator meets it: real processes, a real store, real keys."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from edge.commands.keys import rotate
+from tests.edge.nodes import Node, kill, publish, wait_until
+
+
+def test_a_node_without_a_snapshot_is_alive_and_recovers_by_itself(tmp_path: Path) -> None:
+    with Node(tmp_path).running() as node:
+        assert node.answers("readyz") == 503
+        assert node.hero() == ""
+        wait_until(lambda: node.status()["snapshot"]["failures"] > 0)
+        status = node.status()
+        assert status["summary"].startswith("nothing to serve")
+        assert status["troubles"][0].startswith("sync: not-there: expected channels/live.jws")
+
+        publish(tmp_path)
+
+        wait_until(lambda: node.answers("readyz") == 200)
+        assert node.hero() == "<h1>Welcome</h1>"
+        wait_until(lambda: node.status()["troubles"] == [])
+
+
+def test_every_worker_follows_a_new_version_and_counts_are_summed(tmp_path: Path) -> None:
+    node = Node(tmp_path, "--workers", "2")
+    publish(tmp_path)
+    with node.running():
+        wait_until(lambda: len(node.workers()) == 2 and node.status()["is_ready"])
+
+        publish(tmp_path, "<h1>Second</h1>")
+
+        wait_until(lambda: {w["version"] for w in node.status()["workers"]} == {2})
+        assert {node.hero() for _ in range(20)} == {"<h1>Second</h1>"}
+        text = httpx.get(f"http://127.0.0.1:{node.admin}/metrics").text
+        assert 'edgewise_replies_total{route="fragment",status="200"} 20' in text
+        assert "edgewise_snapshot_version 2" in text
+
+
+def test_an_origin_that_is_down_at_start_does_not_matter_with_a_local_copy(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    publish(tmp_path)
+    with node.running():
+        wait_until(lambda: node.answers("readyz") == 200)
+    shutil.rmtree(tmp_path / "store")
+
+    with Node(tmp_path).running() as again:
+        wait_until(lambda: again.answers("readyz") == 200)
+        assert again.hero() == "<h1>Welcome</h1>"
+        wait_until(lambda: again.status()["snapshot"]["failures"] > 0)
+        assert again.status()["snapshot"]["from_disk"] is True
+        assert "from the local copy" in again.status()["summary"]
+
+
+def test_being_told_to_stop_fails_readiness_first_and_flushes_the_log(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    publish(tmp_path)
+    with node.running(), httpx.Client(base_url=node.url) as client:
+        wait_until(lambda: node.answers("readyz") == 200)
+        reply = client.put("/v1/consent", json={"grants": ["analytics"]})
+        cookie = {"cookie": reply.headers["set-cookie"].split(";")[0]}
+        events = {"events": [{"type": "article_read", "id": "last"}]}
+
+        assert node.process is not None
+        node.process.terminate()
+
+        wait_until(lambda: node.answers("readyz") == 503)
+        assert client.post("/v1/events", json=events, headers=cookie).status_code == 202
+        node.stop()
+    assert node.exit_code == 0
+    rows = [
+        json.loads(line)
+        for path in (tmp_path / "cache" / "events").glob("*.ndjson")
+        for line in path.read_text().splitlines()
+    ]
+    assert [row["id"] for row in rows] == ["last"]
+
+
+def test_a_worker_that_dies_is_replaced_and_serves_the_same(tmp_path: Path) -> None:
+    node = Node(tmp_path)
+    publish(tmp_path)
+    with node.running():
+        wait_until(lambda: node.answers("readyz") == 200 and len(node.workers()) == 1)
+        (before,) = node.workers()
+
+        kill(before)
+
+        wait_until(lambda: node.workers() not in ([], [before]))
+        wait_until(lambda: node.answers("readyz") == 200)
+        assert node.hero() == "<h1>Welcome</h1>"
+
+
+def test_new_cookie_keys_are_taken_without_a_restart_and_broken_ones_are_told(
+    tmp_path: Path,
+) -> None:
+    node = Node(tmp_path)
+    publish(tmp_path)
+    with node.running():
+        wait_until(lambda: node.answers("readyz") == 200)
+
+        kid = rotate(tmp_path / "keys")
+
+        def signed_by() -> str:
+            reply = httpx.put(f"{node.url}/v1/consent", json={"grants": []})
+            token = reply.headers["set-cookie"].split("=", 1)[1]
+            return str(httpx_kid(token))
+
+        wait_until(lambda: signed_by() == kid)
+        (tmp_path / "keys" / "cookie.jwks").write_text("nonsense")
+        wait_until(lambda: "keys: expected a JWKS" in " ".join(node.status()["troubles"]))
+        assert signed_by() == kid
+
+
+def httpx_kid(token: str) -> str:
+    import jwt
+
+    return str(jwt.get_unverified_header(token.split(";")[0])["kid"])
+
+
+def run(node: Node) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(node.command, capture_output=True, text=True, timeout=60)
+
+
+def test_the_demos_keys_serve_only_developers(tmp_path: Path) -> None:
+    node = Node(tmp_path, demo=True)
+
+    done = run(node)
+
+    assert done.returncode == 1
+    assert "expected keys of your own, got the demo's - at" in done.stderr
+
+
+def test_a_folder_or_port_that_another_node_uses_is_refused(tmp_path: Path) -> None:
+    with Node(tmp_path).running() as node:
+        done = run(Node(tmp_path))
+        assert done.returncode == 1
+        assert "expected a cache folder of this node's own, another node uses it" in done.stderr
+
+        taken = Node(tmp_path)
+        taken.command += ["--port", str(node.port), "--cache", str(tmp_path / "other")]
+        done = run(taken)
+        assert done.returncode == 1
+        assert f"expected a free port, Address already in use - at 127.0.0.1:{node.port}" in (
+            done.stderr
+        )
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "message"),
+    [
+        (["--keys", "nowhere"], 1, "expected a key file"),
+        (["--store", "ftp://x"], 1, "expected a folder, file://"),
+        (["--store", ""], 2, "expected a store to follow, got none"),
+        (["--workers", "many"], 2, "at --workers"),
+    ],
+)
+def test_settings_that_cannot_serve_are_one_clear_message(
+    tmp_path: Path, more: list[str], code: int, message: str
+) -> None:
+    node = Node(tmp_path, *more)
+
+    done = run(node)
+
+    assert done.returncode == code
+    assert message in done.stderr
+    assert done.stderr.startswith("edgewise: error: ")
+    assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,114 @@
+"""Refresh: one assignment changes the snapshot; whatever fails, the last good one serves on."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+
+import pytest
+
+from decisions.program import Program
+from edge.exposure import NO_RULE, NO_VARIANT, Exposure
+from edge.refresh import Names, Served
+from snapshots.errors import DiskRefused, Malformed
+from snapshots.manifest import Manifest
+from snapshots.snapshot import Snapshot
+from tests.edge.shop import Clock, program, snapshot
+
+pytestmark = pytest.mark.anyio
+
+ONE, TWO = snapshot(1), snapshot(2)
+
+
+class Pointer:
+    """Points at what it is told; raises what it is told."""
+
+    def __init__(self, at: Snapshot | None = None) -> None:
+        self.at = at
+        self.fails: Exception | None = None
+
+    def serving(self) -> Manifest | None:
+        if self.fails:
+            raise self.fails
+        return self.at.manifest if self.at else None
+
+
+def opened(manifest: Manifest) -> Generator[None, None, Snapshot]:
+    yield
+    yield
+    return ONE if manifest.version == 1 else TWO
+
+
+async def test_a_pointer_that_moves_changes_what_is_served() -> None:
+    served, pointer, clock = Served(), Pointer(), Clock()
+    assert not await served.look(pointer, opened, clock)
+    assert not served.is_ready
+
+    pointer.at = ONE
+    assert await served.look(pointer, opened, clock)
+    assert not await served.look(pointer, opened, clock)
+    pointer.at = TWO
+    assert await served.look(pointer, opened, clock)
+
+    assert served.current is not None
+    assert served.current.version == 2
+    assert served.is_ready
+
+
+async def test_a_pointer_that_is_taken_down_changes_nothing() -> None:
+    served = Served(ONE)
+
+    assert not await served.look(Pointer(), opened, Clock())
+
+    assert served.current is not None
+
+
+async def test_what_does_not_open_leaves_the_last_good_one_and_is_tried_again_later() -> None:
+    served, pointer, clock = Served(ONE), Pointer(TWO), Clock()
+    tries = 0
+
+    def broken(manifest: Manifest) -> Generator[None, None, Snapshot]:
+        nonlocal tries
+        tries += 1
+        yield
+        raise Malformed("expected a program")
+
+    await served.look(pointer, broken, clock)
+    await served.look(pointer, broken, clock)
+    assert (tries, served.trouble) == (1, "malformed: expected a program")
+    assert served.current is not None
+    assert served.current.version == 1
+
+    clock.now_s += 6
+    assert await served.look(pointer, opened, clock)
+    assert served.trouble == ""
+
+
+async def test_a_pointer_that_cannot_be_read_is_told() -> None:
+    served, pointer = Served(ONE), Pointer(ONE)
+    pointer.fails = DiskRefused("expected to read")
+
+    await served.look(pointer, opened, Clock())
+
+    assert served.trouble == "disk-refused: expected to read"
+
+
+def test_an_exposure_is_named_by_the_program_it_came_from() -> None:
+    made: Program = program()
+    names = Names(made)
+    decision = made.decide("promo", {"device": {"kind": "mobile"}}, grants={"functional"}, unit="u")
+
+    exposure = Exposure(1, *names.numbers(decision))
+    decided = names.decided(exposure)
+
+    assert (decided.slot, decided.rule, decided.variant) == ("promo", "test", decision.variant)
+    default = names.decided(Exposure(1, 0, NO_RULE, NO_VARIANT))
+    assert (default.slot, default.rule, default.variant) == ("hero", "", "")
+
+
+def test_numbers_that_no_program_had_mean_nothing() -> None:
+    served = Served(ONE)
+
+    assert served.decided(Exposure(1, 99)) is None
+    assert served.decided(Exposure(1, 0, 99)) is None
+    assert served.decided(Exposure(1, 0, 0, 7)) is None
+    assert served.decided(Exposure(5, 0)) is None
