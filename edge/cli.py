@@ -20,6 +20,7 @@ COMMANDS = {
     "demo": "build the example shop from public data, publish it, serve it",
     "new": "a small playbook to start from",
     "check": "every error and warning of a playbook",
+    "schema": "JSON Schemas of a playbook's files, for editors",
     "test": "run the playbook's own tests",
     "build": "make a snapshot from a playbook and data, sign and publish it",
     "serve": "run an edge node",

@@ -1,14 +1,15 @@
 """The builder: a playbook and data in, a signed snapshot out.
 
-All but the reading of playbooks needs the `build` extra.
+All but the reading and writing of playbooks needs the `build` extra.
 
 Read in this order; a module imports only from the ones above it:
 
     yaml12          YAML 1.2 with the place of every value; duplicate keys are refused
     shapes          a value against a struct: every mismatch at once
     reading         a folder in, a WrittenPlaybook out, or every error at once
-    scaffold        `edgewise new`: a small playbook to start from
     sources         sources.yaml: which column is what
+    editors         JSON Schemas of a playbook's files
+    scaffold        `edgewise new`: a small playbook to start from
     feeds           files in, tables out; columns that are not there are refused by name
     dialect         the functions of DuckDB that Ibis has no word for
     clean           columns in, typed values out; what is impossible is counted and left out

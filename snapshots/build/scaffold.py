@@ -10,9 +10,11 @@ import tempfile
 from pathlib import Path
 
 from decisions.errors import PlaybookErrors, Position, Problem
+from snapshots.build.editors import FOLDER, schemas
 
 FILES: dict[str, str] = {
     "playbook.yaml": """\
+# yaml-language-server: $schema=.schema/playbook.json
 # What the site has: places to fill, events it reports, and what may be known of a visitor.
 # docs/playbook.md explains every key.
 name: my-site
@@ -48,6 +50,7 @@ silence:
   above-experiment: {cart-reminder: A basket left behind goes before any offer.}
 """,
     "rules.yaml": """\
+# yaml-language-server: $schema=.schema/rules.json
 # The first rule that matches fills the slot: by band, then by place in this file.
 # `when` is written in CEL; docs/rules.md lists what it can say.
 - id: cart-reminder
@@ -74,12 +77,14 @@ silence:
       code: {weight: 50, show: hero/offer, with: {text: Shoes for every road. SAVE10 saves 10 %.}}
 """,
     "segments.yaml": """\
+# yaml-language-server: $schema=.schema/segments.json
 # Named sets of visitors, computed by `edgewise build` from the data that sources.yaml describes.
 loyal:
   when: purchases.orders["90d"] >= 3
   about: At least three orders in the last 90 days
 """,
     "tests.yaml": """\
+# yaml-language-server: $schema=.schema/tests.json
 # What must be shown to whom. `edgewise test` runs these; times such as -20m count from now.
 - name: A stranger is welcomed
   expect: {hero: hero/welcome}
@@ -119,6 +124,11 @@ loyal:
 }
 
 
+def files() -> dict[str, str]:
+    """All that a new playbook has, by name: FILES, and the schemas that they name to editors."""
+    return FILES | {f"{FOLDER}/{name}": schema.decode() for name, schema in schemas().items()}
+
+
 def new_playbook(directory: str | Path) -> Path:
     """The folder of a new playbook, ready for `edgewise check` and `edgewise test`.
 
@@ -134,7 +144,7 @@ def new_playbook(directory: str | Path) -> Path:
     except OSError as error:
         raise _refused(target, f"expected a folder to write, got: {error.strerror}") from error
     try:
-        for name, text in FILES.items():
+        for name, text in files().items():
             path = draft / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")

@@ -9,7 +9,7 @@ from decisions.errors import PlaybookErrors
 from decisions.lint import warnings
 from decisions.rehearsal import rehearse
 from snapshots.build import read_playbook
-from snapshots.build.scaffold import FILES, new_playbook
+from snapshots.build.scaffold import files, new_playbook
 
 NOW_S = 1_795_000_000.0
 
@@ -25,8 +25,8 @@ def test_a_new_playbook_passes_its_own_check_and_tests(tmp_path: Path) -> None:
 
 def test_everything_is_written_and_nothing_else(tmp_path: Path) -> None:
     folder = new_playbook(str(tmp_path / "site"))
-    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
-    assert files == set(FILES)
+    written = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    assert written == set(files())
     assert [path.name for path in tmp_path.iterdir()] == ["site"]
 
 
