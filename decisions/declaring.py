@@ -21,6 +21,7 @@ from decisions.findings import Findings
 from decisions.playbook import AttributeDecl, Goal, Settings, Signal, duration_s
 from decisions.rules.checker import Typed
 from decisions.rules.checker import problems as rule_problems
+from decisions.rules.parser import RESERVED as GRAMMAR
 from decisions.rules.parser import parse
 from decisions.schema import BUILT_IN, TYPES, Attribute, Schema, schema_of
 
@@ -47,7 +48,8 @@ def declare(findings: Findings, catalogue: Mapping[str, Iterable[str]] | None) -
         "counts": {signal.on: 0 for signal in settings.signals},
         "segments": _segments(findings, catalogue),
     }
-    sensitive, keys = settings.sensitive_values, settings.query_keys
+    sensitive, keys = dict(settings.sensitive_values), settings.query_keys
+    _taint_interest(settings, attributes, sensitive)
     for_tags = schema_of(attributes, members, sensitive, keys)
     for_tags.attributes.pop("tags")  # a tag over tags would be a knot
     tags: dict[str, Typed] = {}
@@ -117,22 +119,44 @@ def check_duration(findings: Findings, text: str, *path: str | int) -> float:
     return 1.0
 
 
+def _taint_interest(
+    settings: Settings, attributes: list[Attribute], sensitive: dict[str, list[str]]
+) -> None:
+    """Interest is tainted by every field that signals key it by, not by categories alone."""
+    built_in = next((a for a in attributes if a.name == "interest"), _BUILT_IN["interest"])
+    keyed_by = {signal.interest.key for signal in settings.signals if signal.interest}
+    fields = sorted({built_in.dimension, *(keyed_by & sensitive.keys())})
+    if len(fields) > 1:
+        dimension = "+".join(fields)
+        sensitive[dimension] = [word for each in fields for word in sensitive.get(each, ())]
+        attributes.append(msgspec.structs.replace(built_in, dimension=dimension))
+
+
 def _attributes(findings: Findings) -> list[Attribute]:
-    declared = findings.written.settings.attributes
-    taken = {*_BUILT_IN, *declared}
+    settings = findings.written.settings
+    declared = settings.attributes
+    ours = {*_BUILT_IN, *(f"page.query.{key}" for key in settings.query_keys)}
+    taken = {*ours, *declared}
     found = []
     for name, decl in declared.items():
         path = ("settings", "attributes", name)
         words = name.split(".")
-        if not _ATTRIBUTE.fullmatch(name) or _RESERVED_WORDS & set(words):
+        if not _ATTRIBUTE.fullmatch(name) or _is_reserved(words):
             findings.add("bad-name", f"expected dotted words as a name, got {name!r}", *path)
         for length in range(1, len(words)):
             if (above := ".".join(words[:length])) in taken:
                 findings.add("bad-name", f"{name} lies inside the attribute {above}", *path)
+        if below := sorted(each for each in ours if each.startswith(f"{name}.")):
+            findings.add("bad-name", f"the attribute {below[0]} lies inside {name}", *path)
         _check_attribute(findings, decl, *path)
         if attribute := attribute_of(name, decl):
             found.append(_merged(findings, attribute, *path))
     return found
+
+
+def _is_reserved(words: list[str]) -> bool:
+    """Whether CEL would not read the name: a name may not begin with any word of its grammar."""
+    return words[0] in GRAMMAR or not _RESERVED_WORDS.isdisjoint(words)
 
 
 def _check_attribute(findings: Findings, decl: AttributeDecl, *path: str | int) -> None:
@@ -153,6 +177,9 @@ def _merged(findings: Findings, own: Attribute, *path: str | int) -> Attribute:
         message = f"{own.name} is built in: expected {built_in.type}, got {own.type}"
         findings.add("built-in", message, *path, "type")
     dimension = own.dimension or built_in.dimension
+    if built_in.dimension and dimension != built_in.dimension:  # it would lose its taint
+        message = f"{own.name} is built in: expected {built_in.dimension}, got {dimension}"
+        findings.add("built-in", message, *path, "dimension")
     return msgspec.structs.replace(
         built_in, needs=built_in.needs | own.needs, dimension=dimension, html=own.html
     )
@@ -230,6 +257,7 @@ def _check_dimensions(findings: Findings) -> None:
     settings = findings.written.settings
     known = {attribute.dimension for attribute in BUILT_IN} - {""}
     known |= {decl.dimension for decl in settings.attributes.values() if decl.dimension}
+    known |= {signal.interest.key for signal in settings.signals if signal.interest}
     for dimension in settings.sensitive_values:
         if dimension not in known:
             path = ("settings", "sensitive_values", dimension)

@@ -16,6 +16,7 @@ from tests.decisions.written import (
     complaint,
     playbook,
     program,
+    rule,
 )
 
 FR = 'geo.country == "FR"'
@@ -77,7 +78,20 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"goals": {"order": {"on": "purchase", "window": "a week"}}}, "bad-duration", "got 'a week'"),
     (attribute("crm tier"), "bad-name", "expected dotted words"),
     (attribute("crm.true"), "bad-name", "expected dotted words"),
+    (attribute("crm.in"), "bad-name", "expected dotted words"),
+    (attribute("if.only"), "bad-name", "expected dotted words"),
     (attribute("interest.shoes"), "bad-name", "inside the attribute interest"),
+    (attribute("cart"), "bad-name", "the attribute cart.items lies inside cart"),
+    (
+        attribute("page.query") | {"query_keys": ["q"]},
+        "bad-name",
+        "the attribute page.query.q lies inside page.query",
+    ),
+    (
+        attribute("interest", type="map<double>", dimension="brand"),
+        "built-in",
+        "interest is built in: expected category, got brand",
+    ),
     (attribute("crm.tier", type="text"), "unknown-type", 'unknown type "text"'),
     (attribute("crm.tier", purpose="fun"), "unknown-purpose", 'unknown purpose "fun"'),
     (attribute("crm.tier", needs="login"), "unknown-need", "got 'login'"),
@@ -124,6 +138,24 @@ def test_a_built_in_attribute_may_ask_for_more_and_never_for_less() -> None:
     assert compiled.schema.attributes["geo.city"].needs == PERSONALIZATION
     assert compiled.schema.attributes["cart.items"].needs == FUNCTIONAL
     assert compiled.schema.attributes["cart.items"].zero
+
+
+def test_interest_is_tainted_by_every_field_that_signals_key_it_by() -> None:
+    signals = [{"on": "product_view", "interest": {"key": "brand", "add": 1}}]
+    changes = {
+        "signals": [*SETTINGS["signals"], *signals],
+        "sensitive_values": {"category": ["pharmacy"], "brand": ["Calm"], "item": ["7"]},
+        "attributes": SETTINGS["attributes"]
+        | {"traits.item": {"type": "set", "dimension": "item"}},
+        "rules": [rule("calm", 'interest["Calm"] > 5.0 || interest["pharmacy"] > 5.0')],
+    }
+    compiled = program(**changes)
+    needs = compiled.schema.needs
+    assert needs("interest", "Calm") == needs("interest", "pharmacy") == PERSONALIZATION | SENSITIVE
+    assert needs("interest", "7") == needs("session.views", "Calm") == PERSONALIZATION
+    liking = {"interest": {"Calm": 60.0, "pharmacy": 60.0}}
+    assert compiled.decide("hero", liking, grants=["personalization"]).rule == ""
+    assert compiled.decide("hero", liking, grants=["personalization", "sensitive"]).rule == "calm"
 
 
 def test_purposes_travel_from_what_is_read_to_segments_tags_rules_and_fragments() -> None:
