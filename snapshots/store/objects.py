@@ -17,7 +17,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, NotModifiedError
 from obstore.store import LocalStore, from_url
 
 from snapshots.errors import AlreadyThere, NotThere, StoreUnavailable, TooLarge
-from snapshots.store.protocol import Fetched
+from snapshots.store.protocol import Fetched, without_secrets
 
 CHUNK_BYTES = 2**20
 
@@ -28,7 +28,7 @@ class ObjectStore:
 
     def __init__(self, address: str | Path, *, make: bool = False) -> None:
         self._folder = address if isinstance(address, Path) else None
-        self.where = str(address).split("?", 1)[0]
+        self.where = str(address) if self._folder else without_secrets(str(address))
         self._address, self._make = str(address), make
         self._opened: Any = None
 
@@ -101,5 +101,5 @@ class ObjectStore:
         except AlreadyExistsError:
             raise AlreadyThere(path, self.where) from None
         except (BaseError, OSError, ValueError) as error:
-            what = str(error).split("\n", 1)[0]
+            what = without_secrets(str(error).split("\n", 1)[0])
             raise StoreUnavailable(f"expected an answer, {what} - at {self.where}") from error

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from urllib.request import url2pathname
 
 from snapshots.errors import StoreUnavailable
 from snapshots.store.objects import ObjectStore
 from snapshots.store.origin import HttpStore
-from snapshots.store.protocol import ReadableStore, Store
+from snapshots.store.protocol import ReadableStore, Store, without_secrets
 
 BUCKETS = {"s3", "s3a", "gs", "az", "adl", "abfs", "abfss", "azure"}
 
@@ -19,20 +19,26 @@ def open_store(url: str) -> ReadableStore:
 
     Raises StoreUnavailable for an address of no kind that is known.
     """
-    if urlsplit(url).scheme in ("http", "https"):
+    if _split(url).scheme in ("http", "https"):
         return HttpStore(url)
     return _objects(url, make=False)
 
 
 def open_writable(url: str) -> Store:
-    """The store at an address that can be published to; a folder is made if it is missing."""
-    if urlsplit(url).scheme in ("http", "https"):
-        raise StoreUnavailable(f"expected a store to write to, got a read-only origin - at {url}")
+    """The store at an address that can be published to; a folder is made if it is missing.
+
+    Raises StoreUnavailable for an address of no kind that can be written to.
+    """
+    if _split(url).scheme in ("http", "https"):
+        raise StoreUnavailable(
+            f"expected a store to write to, got a read-only origin - at {without_secrets(url)}: "
+            "publish into the folder or the bucket behind it"
+        )
     return _objects(url, make=True)
 
 
 def _objects(url: str, *, make: bool) -> ObjectStore:
-    parts = urlsplit(url)
+    parts = _split(url)
     if "://" not in url:
         return ObjectStore(Path(url).absolute(), make=make)
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):
@@ -40,4 +46,12 @@ def _objects(url: str, *, make: bool) -> ObjectStore:
     if parts.scheme in BUCKETS:
         return ObjectStore(url)
     known = "a folder, file://, s3://, gs://, az:// or http(s)://"
-    raise StoreUnavailable(f"expected {known}, got {parts.scheme}:// - at {url}")
+    raise StoreUnavailable(f"expected {known}, got {parts.scheme}:// - at {without_secrets(url)}")
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        what = f"expected a store's address, {error} - at {without_secrets(url)}"
+        raise StoreUnavailable(what) from None

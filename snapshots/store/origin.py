@@ -1,12 +1,15 @@
 """A store behind plain HTTP, read-only: conditional GET, bounded in bytes, time and redirects.
 
 An origin may be wrong, slow, endless or hostile; the worst that comes of it is StoreUnavailable or
-TooLarge, within a bounded time. Bytes are counted as they arrive, whatever the headers said, and a
-body that trickles is given up. What the bytes mean is for those above, who believe none of them.
+TooLarge, within a bounded time: a clock runs over the whole answer, headers and all, and only bytes
+of the body give it more. What the bytes mean is for those above, who believe none of them.
 """
 
 from __future__ import annotations
 
+import asyncio
+import functools
+import ssl
 import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
@@ -14,40 +17,35 @@ from email.utils import parsedate_to_datetime
 import httpx
 
 from snapshots.errors import NotThere, StoreUnavailable, TooLarge
-from snapshots.store.protocol import Fetched
+from snapshots.store.protocol import Fetched, without_secrets
 
 TIMEOUT_S = httpx.Timeout(10.0, connect=5.0)  # for each step; the whole is bounded by patience
-PATIENCE_S = 20.0  # before the slowest rate is asked for
+PATIENCE_S = 20.0  # for redirects and headers, and before the slowest rate is asked for
 SLOWEST_BYTES_PER_S = 64 * 2**10  # a node behind less cannot fetch a bundle within its date
 MAX_REDIRECTS = 3
 MAX_RETRY_AFTER_S = 3_600.0
+MAX_TAG_BYTES = 1_024  # a tag is a hash or a date; a longer one is not sent back
 
 
 class HttpStore:
     """A read-only origin. base: the address under which the store's paths lie; a query in it is
-    sent with each request."""
+    sent with each request. Call it from a thread without a running event loop: it brings its own.
+
+    Each request has a connection of its own: polls are seconds apart, and an origin that moved is
+    found again. patience_s: see PATIENCE_S. Raises StoreUnavailable for an address without a host.
+    """
 
     def __init__(
         self,
         base: str,
         *,
-        transport: httpx.BaseTransport | None = None,
-        elapsed: Callable[[], float] = time.monotonic,
+        transport: httpx.AsyncBaseTransport | None = None,
+        patience_s: float = PATIENCE_S,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        url = httpx.URL(base)
-        url = url.copy_with(path=url.path.rstrip("/") + "/", fragment=None)
-        self.where = str(url.copy_with(username=None, password=None, query=None))
-        self._base, self._elapsed, self._wall = url, elapsed, wall
-        self._client = httpx.Client(
-            transport=transport,
-            timeout=TIMEOUT_S,
-            headers={"Accept-Encoding": "identity", "User-Agent": "edgewise"},
-        )
-
-    def close(self) -> None:
-        """Lets go of the connections."""
-        self._client.close()
+        self._base = _address(base)
+        self.where = str(self._base.copy_with(username=None, password=None, query=None))
+        self._transport, self._patience_s, self._wall = transport, patience_s, wall
 
     def read(self, path: str, max_bytes: int) -> bytes:
         """As the protocol says."""
@@ -59,31 +57,45 @@ class HttpStore:
         return self._get(path, etag, max_bytes)
 
     def _get(self, path: str, etag: str, max_bytes: int) -> Fetched | None:
-        url, started_s = self._base.copy_with(path=self._base.path + path), self._elapsed()
-        headers = {"If-None-Match": etag} if etag else {}
         try:
-            for _ in range(MAX_REDIRECTS + 1):
-                request = self._client.build_request("GET", url, headers=headers)
-                response = self._client.send(request, stream=True)
-                try:
-                    if response.next_request is None:
-                        return self._answer(path, response, etag, max_bytes, started_s)
-                    url = self._redirected(url, response.next_request.url)
-                finally:
-                    response.close()
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            what = str(error) or type(error).__name__
+            return asyncio.run(self._follow(path, etag, max_bytes))
+        except TimeoutError:
+            raise StoreUnavailable(
+                f"expected an answer within {self._patience_s:.0f} s and then "
+                f"{SLOWEST_BYTES_PER_S} bytes a second, got less - at {self.where}{path}"
+            ) from None
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # ValueError: of a name
+            inner = _innermost(error)
+            what = without_secrets(str(inner) or type(inner).__name__)
             raise StoreUnavailable(f"expected an answer, {what} - at {self.where}{path}") from error
+
+    async def _follow(self, path: str, etag: str, max_bytes: int) -> Fetched | None:
+        """The answer after at most MAX_REDIRECTS redirects; TimeoutError when patience ends."""
+        url = self._base.copy_with(path=self._base.path + path)
+        headers = {"Accept-Encoding": "identity", "User-Agent": "edgewise"}
+        headers |= {"If-None-Match": etag} if etag else {}
+        async with (
+            asyncio.timeout(self._patience_s) as patience,
+            httpx.AsyncClient(
+                transport=self._transport, timeout=TIMEOUT_S, verify=_authorities()
+            ) as client,
+        ):
+            for _ in range(MAX_REDIRECTS + 1):
+                async with client.stream("GET", url, headers=headers) as response:
+                    if response.next_request is None:
+                        if response.status_code == httpx.codes.NOT_MODIFIED and etag:
+                            return None
+                        self._check(path, response)
+                        data = await _body(path, response, max_bytes, patience)
+                        return Fetched(data, _tag(response))
+                    url = _redirected(url, response.next_request.url)
         raise StoreUnavailable(
             f"expected at most {MAX_REDIRECTS} redirects - at {self.where}{path}"
         )
 
-    def _answer(
-        self, path: str, response: httpx.Response, etag: str, max_bytes: int, started_s: float
-    ) -> Fetched | None:
+    def _check(self, path: str, response: httpx.Response) -> None:
+        """Raises NotThere or StoreUnavailable unless the bytes come, as they are."""
         status = response.status_code
-        if status == httpx.codes.NOT_MODIFIED and etag:
-            return None
         if status in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
             raise NotThere(path, self.where)
         if status != httpx.codes.OK:
@@ -95,27 +107,57 @@ class HttpStore:
             raise StoreUnavailable(
                 f"expected bytes as they are, got Content-Encoding {coding} - at {self.where}{path}"
             )
-        data = self._body(path, response, max_bytes, started_s)
-        return Fetched(data, response.headers.get("ETag", ""))
 
-    def _body(self, path: str, response: httpx.Response, max_bytes: int, started_s: float) -> bytes:
-        data = bytearray()
-        for chunk in response.iter_raw():
-            data += chunk
-            if len(data) > max_bytes:
-                raise TooLarge(f"expected at most {max_bytes} bytes, got more - at {path}")
-            spent_s = self._elapsed() - started_s
-            if spent_s > PATIENCE_S + len(data) / SLOWEST_BYTES_PER_S:
-                raise StoreUnavailable(
-                    f"expected {SLOWEST_BYTES_PER_S} bytes a second, "
-                    f"got {len(data)} in {spent_s:.0f} s - at {self.where}{path}"
-                )
-        return bytes(data)
 
-    def _redirected(self, before: httpx.URL, after: httpx.URL) -> httpx.URL:
-        if after.scheme != before.scheme and after.scheme != "https":
-            raise StoreUnavailable(f"expected to stay on {before.scheme}, sent to {after}")
-        return after
+def _address(base: str) -> httpx.URL:
+    try:
+        url = httpx.URL(base)
+    except httpx.InvalidURL as error:
+        what = f"expected a store's address, {error} - at {without_secrets(base)}"
+        raise StoreUnavailable(what) from None
+    if not url.host:
+        raise StoreUnavailable(f"expected a store's address with a host, got {url.scheme}: alone")
+    return url.copy_with(path=url.path.rstrip("/") + "/", fragment=None)
+
+
+@functools.cache
+def _authorities() -> ssl.SSLContext:
+    """Whom TLS believes: read once, it takes longer than a request."""
+    return httpx.create_ssl_context()
+
+
+async def _body(
+    path: str, response: httpx.Response, max_bytes: int, patience: asyncio.Timeout
+) -> bytes:
+    """All bytes, counted as they arrive, whatever the headers said; each buys some patience."""
+    data, until_s = bytearray(), patience.when() or 0.0
+    async for chunk in response.aiter_raw():
+        data += chunk
+        if len(data) > max_bytes:
+            raise TooLarge(f"expected at most {max_bytes} bytes, got more - at {path}")
+        patience.reschedule(until_s + len(data) / SLOWEST_BYTES_PER_S)
+    return bytes(data)
+
+
+def _redirected(before: httpx.URL, after: httpx.URL) -> httpx.URL:
+    if after.scheme != before.scheme and after.scheme != "https":
+        raise StoreUnavailable(
+            f"expected to stay on {before.scheme}, sent to {after.scheme}://{after.host}"
+        )
+    return after
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """What the system said: `Connection refused` rather than `all connection attempts failed`."""
+    if isinstance(error, BaseExceptionGroup):
+        return _innermost(error.exceptions[0])
+    return _innermost(error.__cause__) if error.__cause__ else error
+
+
+def _tag(response: httpx.Response) -> str:
+    """The tag to ask with next time, or "" for one that cannot be sent as it came."""
+    tag: str = response.headers.get("ETag", "")
+    return tag if tag.isascii() and tag.isprintable() and len(tag) <= MAX_TAG_BYTES else ""
 
 
 def retry_after_s(header: str, now_s: float) -> float | None:

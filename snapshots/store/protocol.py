@@ -6,9 +6,17 @@ store does not answer as a store, and NotThere for a path that holds nothing.
 
 from __future__ import annotations
 
+import re
 from typing import Protocol
 
 import msgspec
+
+_SECRETS = re.compile(r"(?<=//)[^/\s]*@|\?\S*")  # of URLs: user and password, and the query
+
+
+def without_secrets(text: str) -> str:
+    """A URL, or a message with URLs in it, as it may be shown to people and written to logs."""
+    return _SECRETS.sub("", text)
 
 
 class Fetched(msgspec.Struct, frozen=True):

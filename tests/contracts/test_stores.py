@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,14 +61,12 @@ class TestHttpStore(ReadableStoreContract):
     @pytest.fixture
     def store(self, origin: Origin) -> Iterator[ReadableStore]:
         address = origin.start().replace("http://", "http://user:secret@") + "/store"
-        with contextlib.closing(HttpStore(address)) as store:
-            yield store
+        yield HttpStore(address)
         origin.stop()
 
     @pytest.fixture
-    def absent(self) -> Iterator[ReadableStore]:
-        with contextlib.closing(HttpStore("http://127.0.0.1:9")) as store:  # nobody listens there
-            yield store
+    def absent(self) -> ReadableStore:
+        return HttpStore("http://127.0.0.1:9")  # nobody listens there
 
     @pytest.fixture
     def written(self, origin: Origin) -> Written:

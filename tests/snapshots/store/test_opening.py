@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,29 @@ def test_a_folder_that_cannot_be_read_is_an_unavailable_store(tmp_path: Path) ->
 def test_a_bucket_that_cannot_be_opened_is_an_unavailable_store() -> None:
     with pytest.raises(StoreUnavailable, match="expected an answer"):
         open_store("s3://").read("channels/live.jws", 10)
+
+
+@pytest.mark.parametrize("opens", [open_store, open_writable])
+@pytest.mark.parametrize("address", ["ftp://user:secret@host/x?key=secret", "ftp://[secret@::1"])
+def test_an_address_that_is_refused_is_shown_without_its_secrets(
+    opens: Callable[[str], object], address: str
+) -> None:
+    with pytest.raises(StoreUnavailable, match="expected a") as refused:
+        opens(address)
+    assert "secret" not in str(refused.value)
+
+
+def test_what_a_publisher_is_told_of_an_origin_has_no_secret_in_it() -> None:
+    with pytest.raises(StoreUnavailable, match=r"at https://origin\.test/a: publish"):
+        open_writable("https://user:secret@origin.test/a?token=secret")
+
+
+def test_a_bucket_says_where_it_is_without_secrets() -> None:
+    assert ObjectStore("s3://key:secret@bucket/prefix?token=secret").where == "s3://bucket/prefix"
+
+
+def test_a_folder_may_be_called_anything(tmp_path: Path) -> None:
+    store = open_writable(str(tmp_path / "what?"))
+    store.create("parts/a", b"x")
+    assert store.where == str(tmp_path / "what?")
+    assert open_store(store.where).read("parts/a", 1) == b"x"

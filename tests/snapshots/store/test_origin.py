@@ -1,35 +1,40 @@
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import itertools
-from collections.abc import Iterator
+import socketserver
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
 from snapshots.errors import NotThere, StoreUnavailable, TooLarge
-from snapshots.store import HttpStore
-from snapshots.store.origin import MAX_REDIRECTS, PATIENCE_S, SLOWEST_BYTES_PER_S, retry_after_s
+from snapshots.store import HttpStore, open_store
+from snapshots.store.origin import MAX_REDIRECTS, SLOWEST_BYTES_PER_S, retry_after_s
 from tests.snapshots.store.origins import Answer, BaseHandler, ScriptedOrigin, http_date, reply
 
 PATH = "channels/live.jws"
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1;"
 
 
-class Chunks(httpx.SyncByteStream):
-    def __init__(self, chunks: Iterator[bytes] | list[bytes]) -> None:
-        self.chunks = chunks
+class Chunks(httpx.AsyncByteStream):
+    def __init__(self, chunks: Iterable[bytes], wait_s: float = 0.0) -> None:
+        self.chunks, self.wait_s = chunks, wait_s
 
-    def __iter__(self) -> Iterator[bytes]:
-        return iter(self.chunks)
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self.chunks:
+            yield chunk
+            await asyncio.sleep(self.wait_s)
 
 
 @contextlib.contextmanager
 def served(directory: Path, answer: Answer) -> Iterator[tuple[ScriptedOrigin, HttpStore]]:
     """A store over a real server that answers as `answer` does."""
     origin = ScriptedOrigin(directory, answer)
-    with contextlib.closing(HttpStore(origin.start())) as store:
-        yield origin, store
+    yield origin, HttpStore(origin.start())
     origin.stop()
 
 
@@ -97,12 +102,85 @@ def test_endless_bytes_stop_at_the_limit() -> None:
 
 
 def test_bytes_that_trickle_are_given_up() -> None:
-    now_s = itertools.count(0.0, 1.0)
-    trickle = Chunks(itertools.repeat(b"x"))
-    store = faked(httpx.Response(200, stream=trickle), elapsed=lambda: next(now_s))
-    with pytest.raises(StoreUnavailable, match=f"expected {SLOWEST_BYTES_PER_S} bytes a second"):
+    trickle = Chunks(itertools.repeat(b"x"), wait_s=0.01)
+    store = faked(httpx.Response(200, stream=trickle), patience_s=0.05)
+    with pytest.raises(StoreUnavailable, match=f"and then {SLOWEST_BYTES_PER_S} bytes a second"):
         store.read(PATH, 10**9)
-    assert next(now_s) < PATIENCE_S + 5
+
+
+def test_bytes_that_come_fast_enough_may_take_longer_than_patience() -> None:
+    steady = Chunks([bytes(SLOWEST_BYTES_PER_S)] * 10, wait_s=0.02)
+    store = faked(httpx.Response(200, stream=steady), patience_s=0.1)
+    assert len(store.read(PATH, 10**9)) == 10 * SLOWEST_BYTES_PER_S
+
+
+@pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\nX: ", CHUNKED])
+def test_an_origin_that_trickles_anything_but_a_body_is_given_up(start: bytes) -> None:
+    class Trickle(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            self.request.recv(65_536)
+            with contextlib.suppress(OSError):  # the other end has had enough
+                self.request.sendall(start)
+                while not done.wait(0.01):
+                    self.request.sendall(b"a")
+
+    done = threading.Event()
+    with socketserver.TCPServer(("127.0.0.1", 0), Trickle) as server:
+        thread = threading.Thread(target=server.handle_request)
+        thread.start()
+        store = HttpStore(f"http://127.0.0.1:{server.server_address[1]}", patience_s=0.2)
+        try:
+            with pytest.raises(StoreUnavailable, match="expected an answer within"):
+                store.read(PATH, 10**9)
+        finally:
+            done.set()
+            thread.join()
+
+
+@pytest.mark.parametrize("tag", [b'"\xe9"', b'"a\tb"', b'"' + b"x" * 2_000 + b'"'])
+def test_a_tag_that_could_not_be_sent_back_is_none(tag: bytes) -> None:
+    answer = httpx.Response(200, headers=[(b"ETag", tag)], stream=Chunks([b"x"]))
+    fetched = faked(answer).read_if_changed(PATH, "", 10)
+    assert fetched and (fetched.data, fetched.etag) == (b"x", "")
+
+
+@pytest.mark.parametrize("base", ["http://[::1", "http:///folder", "https:origin.test", "http://"])
+def test_an_address_that_is_none_is_refused_at_once(base: str) -> None:
+    with pytest.raises(StoreUnavailable, match="expected a store's address"):
+        open_store(base)
+
+
+def test_a_name_that_no_resolver_takes_is_an_unavailable_store() -> None:
+    with pytest.raises(StoreUnavailable, match=r"expected an answer, .* - at http://aaaa"):
+        HttpStore(f"http://{'a' * 70}.test").read(PATH, 10)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_what_the_system_says_of_a_connection_is_told(host: str) -> None:
+    with pytest.raises(StoreUnavailable, match=r"Connection refused|Connect call failed"):
+        HttpStore(f"http://{host}:9").read(PATH, 10)  # nobody listens there
+
+
+def test_where_a_redirect_leads_is_told_without_its_secrets() -> None:
+    away = {"Location": "http://user:secret@elsewhere.test/?signature=secret"}
+    transport = httpx.MockTransport(lambda _: httpx.Response(302, headers=away))
+    with pytest.raises(StoreUnavailable, match=r"sent to http://elsewhere\.test$"):
+        HttpStore("https://origin.test", transport=transport).read(PATH, 10)
+
+
+def test_a_password_is_not_sent_to_another_host() -> None:
+    seen: list[tuple[str, bool]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append((request.url.host, "Authorization" in request.headers))
+        if request.url.host == "origin.test":
+            return httpx.Response(302, headers={"Location": "http://elsewhere.test/"})
+        return httpx.Response(404)
+
+    store = HttpStore("http://user:secret@origin.test", transport=httpx.MockTransport(answer))
+    with pytest.raises(NotThere):
+        store.read(PATH, 10)
+    assert seen == [("origin.test", True), ("elsewhere.test", False)]
 
 
 def test_redirects_are_followed_a_few_times_and_no_further(tmp_path: Path) -> None:
@@ -173,6 +251,5 @@ def test_the_address_keeps_its_path_and_shows_no_secret() -> None:
         transport=httpx.MockTransport(answer),
     )
     store.read(PATH, 10)
-    store.close()
     assert seen == ["/edge/one/channels/live.jws?token=secret"]
     assert store.where == "http://origin.test/edge/one/"
