@@ -140,10 +140,13 @@ def showings(written: WrittenPlaybook) -> Iterator[tuple[str, str, set[str]]]:
 def _tokens(found: Warnings, schema: Schema) -> None:
     written = found.written
     texts = {name: fragment.text for name, fragment in written.fragments.items()}
+    showing: dict[str, list[tuple[str, set[str]]]] = {}
+    for shown, who, names in showings(written):
+        showing.setdefault(shown, []).append((who, names))
+    for default in sorted({slot.default for slot in written.settings.slots.values()}):
+        showing.setdefault(default, []).append(("a slot's default", set()))
     for name, fragment in written.fragments.items():
-        given = [(who, names) for shown, who, names in showings(written) if shown == name]
-        if any(slot.default == name for slot in written.settings.slots.values()):
-            given.append(("a slot's default", set()))
+        given = showing.get(name, [])
         for token in parse(fragment.text, fragment.kind, texts).tokens:
             if token.use in ("value", "raw") and not token.within and token.name != ".":
                 _token(found, schema, token, given, name)

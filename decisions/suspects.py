@@ -142,9 +142,10 @@ def _catching_all(warnings: Warnings, drafts: list[Draft]) -> None:
     """Rules that take a slot from those below even where nothing is known of the visitor. A cap
     holds none of them back: without the functional purpose nobody counts what was seen."""
     for number, draft in enumerate(drafts):
-        below = [other.rule.id for other in drafts[number + 1 :]]
+        below = drafts[number + 1 : number + 4]
         if below and draft.rule.experiment is None and _holds_for_all(draft.lowered):
-            listed = ", ".join(below[:3]) + (" …" if len(below) > 3 else "")
+            listed = ", ".join(other.rule.id for other in below)
+            listed += " …" if len(drafts) > number + 4 else ""
             message = (
                 f'rule "{draft.rule.id}" matches everybody, even without any grant, '
                 f"and comes before {listed}"
