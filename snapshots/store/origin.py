@@ -151,7 +151,8 @@ def _innermost(error: BaseException) -> BaseException:
     """What the system said: `Connection refused` rather than `all connection attempts failed`."""
     if isinstance(error, BaseExceptionGroup):
         return _innermost(error.exceptions[0])
-    return _innermost(error.__cause__) if error.__cause__ else error
+    below = error.__cause__ or error.__context__
+    return _innermost(below) if below else error
 
 
 def _tag(response: httpx.Response) -> str:
