@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from decisions import program as programs
 from decisions.program import Program
 from snapshots import membership
-from snapshots.build.identity import TRAIT, visitor_keys
+from snapshots.build.identity import TRAIT, as_text, visitor_keys
 from snapshots.build.segments import SCORE, SEGMENT, Definitions, texts
 from snapshots.build.sources import Interests
 from snapshots.bundle import Packed, pack
@@ -77,19 +77,18 @@ def record_of(
     )
 
 
-def beside(answers: Any, strongest: Any, top: int) -> Any:
-    """The answers of each customer with their strongest interests: id_0, weight_0, id_1, ...
+def beside(answers: Any, strongest: Any) -> Any:
+    """The answers of each customer with their strongest interests, two lists side by side.
 
-    strongest: customer, category, rank, weight. A place that nothing takes is null.
+    strongest: customer, category, rank, weight. Who has none has null, not empty lists.
     """
-    places: dict[str, Any] = {}
-    for place in range(top):
-        here = strongest["rank"] == place
-        places[f"id_{place}"] = strongest["category"].max(where=here)
-        places[f"weight_{place}"] = strongest["weight"].max(where=here)
-    wide = strongest.group_by("customer").aggregate(**places)
-    wide = wide.mutate(customer=wide["customer"].cast("string"))
-    return answers.left_join(wide, "customer").select(*answers.columns, *places)
+    lists = strongest.group_by("customer").aggregate(
+        interests=strongest["category"].collect(order_by="rank"),
+        weights=strongest["weight"].collect(order_by="rank"),
+    )
+    lists = lists.select("interests", "weights", who=as_text(lists["customer"]))
+    joined = answers.left_join(lists, [("customer", "who")])
+    return joined.select(*answers.columns, "interests", "weights")
 
 
 def membership_parts(
@@ -158,23 +157,25 @@ def _score(column: Any) -> Score:
 
 def _interests(table: pa.Table, categories: Sequence[str], top: int) -> InterestColumns:
     """Ids and weights of all places, side by side per row."""
-    rows = table.num_rows
-    ids, weights = bytearray(rows * top * 2), bytearray(rows * top * 2)
-    for place in range(top):
-        id_ = pc.fill_null(table[f"id_{place}"].cast(pa.int32()), membership.NO_INTEREST)
-        weight = pc.fill_null(table[f"weight_{place}"], 0.0).cast(pa.float32()).cast(pa.float16())
-        for lane in (0, 1):
-            at = slice(2 * place + lane, None, 2 * top)
-            ids[at] = _buffer(id_.cast(pa.uint16()), 2)[lane::2].tobytes()
-            weights[at] = _buffer(weight, 2)[lane::2].tobytes()
-    return InterestColumns(tuple(categories), top, ids, weights)
+    ids = pc.fill_null(_padded(table["interests"], top).cast(pa.int32()), membership.NO_INTEREST)
+    weights = pc.fill_null(_padded(table["weights"], top), 0.0).cast(pa.float32())
+    return InterestColumns(
+        tuple(categories),
+        top,
+        _buffer(ids.cast(pa.uint16()), 2),
+        _buffer(weights.cast(pa.float16()), 2),
+    )
+
+
+def _padded(lists: Any, top: int) -> Any:
+    """Every row's list as exactly `top` values, one after another; null where it has fewer."""
+    empty = pa.scalar([], lists.type)
+    fixed = pc.list_slice(pc.fill_null(lists, empty), 0, top, return_fixed_size_list=True)
+    return fixed.combine_chunks().flatten()
 
 
 def connect(temporary: str, memory: str, threads: int) -> Any:
     """An engine of its own for one build; what does not fit into memory goes to `temporary`."""
-    return ibis.duckdb.connect(
-        temp_directory=temporary,
-        memory_limit=memory,
-        threads=threads,
-        preserve_insertion_order=True,
-    )
+    connection = ibis.duckdb.connect(temp_directory=temporary, memory_limit=memory, threads=threads)
+    connection.raw_sql("SET enable_progress_bar = false")  # the command draws its own
+    return connection

@@ -62,14 +62,14 @@ def category_of(mapping: CategoryMap, words: Sequence[str | None]) -> str | None
     return node if isinstance(node, str) else None
 
 
-def read_catalogue(connection: Any, written: Written, feed: Feed) -> Items:
+def read_catalogue(written: Written, feed: Feed) -> Items:
     """The items of the catalogue feed, each once.
 
     Raises DataRefused for items that are there twice, and for words that the value map lacks.
     """
     section = written.sources.catalogue
     item = identifier(feed.table[section.columns.item])
-    _refuse_twice(feed, item, section.columns.item)
+    size = _size(feed, item, section.columns.item)
     columns = _category_columns(section)
     words = {
         f"word_{place}": feed.table[column].cast("string").fill_null("")
@@ -92,8 +92,7 @@ def read_catalogue(connection: Any, written: Written, feed: Feed) -> Items:
     )
     joined = rows.inner_join(ibis.memtable(answers), list(words))
     table = joined.select("item", "category", "sold").filter(ibis._["item"].notnull())
-    table = connection.create_table("items", table, temp=True)
-    return Items(table, categories, int(table.count().to_pyarrow().as_py()))
+    return Items(table, categories, size)
 
 
 def with_categories(lines: Any, items: Items) -> Any:
@@ -117,13 +116,18 @@ def _category_columns(section: Catalogue) -> list[str]:
     return category.columns if isinstance(category, CategoryMap) else [category]
 
 
-def _refuse_twice(feed: Feed, item: Any, column: str) -> None:
+def _size(feed: Feed, item: Any, column: str) -> int:
+    """How many items there are. Raises DataRefused for one in several rows."""
+    counts = feed.table.aggregate(rows=item.count(), items=item.nunique())
+    rows, items = counts.to_pyarrow().to_pylist()[0].values()
+    if rows == items:
+        return int(rows)
     counted = feed.table.select(item=item).group_by("item").aggregate(n=ibis._.count())
     twice = counted.filter((counted["n"] > 1) & counted["item"].notnull()).order_by("item")
-    if shown := twice.limit(3).to_pyarrow().to_pylist():
-        examples = ", ".join(f"{row['item']} in {row['n']}" for row in shown)
-        message = f"expected every item in one row of column {column}, got {examples} rows"
-        raise DataRefused([Problem(code="twice", message=message, at=feed.where())])
+    shown = twice.limit(3).to_pyarrow().to_pylist()
+    examples = ", ".join(f"{row['item']} in {row['n']}" for row in shown)
+    message = f"expected every item in one row of column {column}, got {examples} rows"
+    raise DataRefused([Problem(code="twice", message=message, at=feed.where())])
 
 
 def _tell(

@@ -153,23 +153,21 @@ def people(features: Features, ids: Any, traits: Any | None, reads: Iterable[Rea
     """
     wanted = sorted(set(reads), key=str)
     totals = [column_of(*read) for read in wanted if column_of(*read) in features.totals.columns]
-    table = _beside(ids, features.totals, totals)
     pivoted = _pivoted(features, wanted)
-    table = _beside(table, pivoted, [name for name in pivoted.columns if name != "customer"])
+    sources = [
+        (features.totals, totals),
+        (pivoted, [name for name in pivoted.columns if name != "customer"]),
+    ]
     if traits is not None:
-        table = _beside(table, traits, [name for name, _ in wanted if name in traits.columns])
-    return table
-
-
-def _beside(table: Any, other: Any, columns: list[str]) -> Any:
-    """The table with columns of another, joined by customer; null where the other has no row."""
-    if not columns:
-        return table
-    right = other.select(
-        customer=as_text(other["customer"]), **{name: other[name] for name in columns}
-    )
-    joined = table.left_join(right, "customer")
-    return joined.select(*table.columns, *columns)
+        sources.append((traits, [name for name, _ in wanted if name in traits.columns]))
+    table, columns = ids, ["customer"]
+    for place, (source, names) in enumerate(sources):
+        if names:
+            key = f"customer_{place}"
+            right = source.select(*names, **{key: as_text(source["customer"])})
+            table = table.left_join(right, [("customer", key)])
+            columns += names
+    return table.select(*columns)
 
 
 def _pivoted(features: Features, reads: list[Read]) -> Any:

@@ -41,15 +41,13 @@ def read_customers(written: Written, feed: Feed, section: Customers) -> Any:
         **{name: column.cast("string").nullif("") for name, column in columns.items()},
     )
     rows = rows.filter(rows["customer"].notnull())
-    _refuse_twice(feed, rows)
+    mapped = {f"{TRAIT}{name}": trait.map for name, trait in section.traits.items() if trait.map}
+    found = _surveyed(feed, rows, list(mapped))
     problems: list[Problem] = []
     values: dict[str, Any] = {}
-    for name, trait in section.traits.items():
-        if trait.map is not None:
-            column = f"{TRAIT}{name}"
-            words = _words(rows, column)
-            problems += _unknown(written, name, trait.map, words)
-            values[column] = _looked_up(rows[column], trait.map, words)
+    for column, mapping in mapped.items():
+        problems += _unknown(written, column.removeprefix(TRAIT), mapping, found[column])
+        values[column] = _looked_up(rows[column], mapping, found[column])
     if problems:
         raise DataRefused(problems)
     return rows.mutate(**values) if values else rows
@@ -80,18 +78,19 @@ def visitor_keys(salt: str, customers: Sequence[str]) -> pa.Array:
     return pa.array(keys, pa.uint64())
 
 
-def _refuse_twice(feed: Feed, rows: Any) -> None:
+def _surveyed(feed: Feed, rows: Any, columns: Sequence[str]) -> dict[str, list[str]]:
+    """The words of each column, sorted. Raises DataRefused for a customer in several rows."""
+    words = {column: rows[column].collect(distinct=True) for column in columns}
+    survey = rows.aggregate(__rows=rows.count(), __ids=rows["customer"].nunique(), **words)
+    found = survey.to_pyarrow().to_pylist()[0]
+    if found["__rows"] == found["__ids"]:
+        return {column: sorted(found[column] or ()) for column in columns}
     counted = rows.group_by("customer").aggregate(n=ibis._.count())
     twice = counted.filter(counted["n"] > 1).order_by("customer")
-    if shown := twice.limit(3).to_pyarrow().to_pylist():
-        examples = ", ".join(f"{row['customer']} in {row['n']}" for row in shown)
-        message = f"expected every customer in one row, got {examples} rows"
-        raise DataRefused([Problem(code="twice", message=message, at=feed.where())])
-
-
-def _words(rows: Any, column: str) -> list[str]:
-    found = rows.select(column).distinct().filter(ibis._[column].notnull()).order_by(column)
-    return [row[column] for row in found.to_pyarrow().to_pylist()]
+    shown = twice.limit(3).to_pyarrow().to_pylist()
+    examples = ", ".join(f"{row['customer']} in {row['n']}" for row in shown)
+    message = f"expected every customer in one row, got {examples} rows"
+    raise DataRefused([Problem(code="twice", message=message, at=feed.where())])
 
 
 def _unknown(

@@ -52,7 +52,7 @@ from snapshots.store import Store, open_writable
 MEMORY = "1500MB"  # of DuckDB; beyond it goes to disk. The rest of 2 GiB is Python's and Arrow's
 US = 1_000_000
 MEMBERSHIP = "membership/"
-STAGES = ("playbook", "catalogue", "purchases", "segments", "interests", "parts", "publish")
+STAGES = ("playbook", "catalogue", "purchases", "segments", "parts", "publish")
 
 
 class Progress(NamedTuple):
@@ -147,7 +147,10 @@ def _with_data(
     now_s: float,
     on_progress: OnProgress,
 ) -> BuildReport:
-    population = compute(playbook, sources, data, now_s, on_progress)
+    def check(categories: tuple[str, ...]) -> None:
+        compile_with_ledger(playbook, None, {"category": categories})
+
+    population = compute(playbook, sources, data, now_s, on_progress, check)
     record = population.record
 
     def members(salt: str) -> list[Packed]:
@@ -243,15 +246,17 @@ def compute(
     data: Path,
     now_s: float,
     on_progress: OnProgress = lambda progress: None,
+    check: Callable[[tuple[str, ...]], None] = lambda categories: None,
 ) -> Population:
     """Everything that data says about customers, as of `now_s`, under their own ids.
 
-    Raises PlaybookErrors and DataRefused; the engine and its files are gone when it returns.
+    check: is told the categories before a purchase is read, and may raise. Raises PlaybookErrors
+    and DataRefused; the engine and its files are gone when it returns.
     """
     with tempfile.TemporaryDirectory(prefix="edgewise-") as temporary:
         connection = assemble.connect(temporary, MEMORY, os.cpu_count() or 1)
         try:
-            return _computed(connection, playbook, sources, data, now_s, on_progress)
+            return _computed(connection, playbook, sources, data, now_s, on_progress, check)
         finally:
             connection.disconnect()
 
@@ -263,13 +268,14 @@ def _computed(
     data: Path,
     now_s: float,
     on_progress: OnProgress,
+    check: Callable[[tuple[str, ...]], None],
 ) -> Population:
     settings, now_us = sources.sources, round(now_s * US)
     half_life_s = duration_s(playbook.settings.interest.half_life)
     feeds = open_feeds(connection, sources, data)
     on_progress(_stage("catalogue", feeds.catalogue.called()))
-    items = read_catalogue(connection, sources, feeds.catalogue)
-    compile_with_ledger(playbook, None, {"category": items.categories})  # its errors come first
+    items = read_catalogue(sources, feeds.catalogue)
+    check(items.categories)
     definitions = segments.define(playbook, sources, items.categories)
     traits = None
     if feeds.customers is not None and settings.customers is not None:
@@ -280,11 +286,8 @@ def _computed(
     on_progress(_stage("segments", f"{found.lines:,} lines"))
     ids = everybody(found.totals, traits)
     answers = segments.answers(definitions, playbook, found, ids, traits, now_us)
-    answers = connection.create_table("answers", answers, temp=True)
-    on_progress(_stage("interests", f"{len(definitions.segments)} segments"))
     strongest = interests.weigh(found.baskets, settings.interests, half_life_s, now_us)
-    strongest = connection.create_table("strongest", strongest, temp=True)
-    table = assemble.beside(answers, strongest, settings.interests.top).to_pyarrow()
+    table = assemble.beside(answers, strongest).to_pyarrow()
     sizes = {name: pc.sum(table[f"{SEGMENT}{name}"]).as_py() or 0 for name in definitions.segments}
     record = assemble.record_of(definitions, settings.interests, half_life_s, now_s)
     record = msgspec.structs.replace(
@@ -296,7 +299,7 @@ def _computed(
 
 def never_held(playbook: WrittenPlaybook, held: Iterable[str]) -> tuple[Problem, ...]:
     """Warnings of sensitive categories that nobody ever bought: a typo would guard nothing."""
-    there = set(held)
+    there = {*held, *playbook.settings.silence.get("never-held", ())}
     warnings = []
     for place, value in enumerate(playbook.settings.sensitive_values.get("category", ())):
         if value not in there:

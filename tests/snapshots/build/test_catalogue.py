@@ -22,7 +22,7 @@ MAP = CategoryMap(
 
 def items(engine: Any, market: Market, old: str = "", new: str = "") -> Items:
     written = market.sources(old, new)
-    return read_catalogue(engine, written, open_feeds(engine, written, market.data).catalogue)
+    return read_catalogue(written, open_feeds(engine, written, market.data).catalogue)
 
 
 def by_item(found: Items) -> dict[str, tuple[str | None, bool]]:
@@ -111,7 +111,7 @@ def test_lines_get_the_category_of_their_item(engine: Any, market: Market, kind:
         market.put("goods", goods([(names[sku], *rest) for sku, *rest in GOODS]))
     written = market.sources()
     feeds = open_feeds(engine, written, market.data)
-    found = read_catalogue(engine, written, feeds.catalogue)
+    found = read_catalogue(written, feeds.catalogue)
     lines = purchase_lines(feeds.purchases, written.sources.purchases, NOW_S * 10**6)
     rows = joined(lines, found).to_pyarrow().to_pylist()
     assert len(rows) == 12

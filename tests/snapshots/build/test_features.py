@@ -19,7 +19,7 @@ from tests.snapshots.build.market import NOW_S, Market, sales
 def found(engine: Any, market: Market) -> Features:
     written = market.sources()
     feeds = open_feeds(engine, written, market.data)
-    items = read_catalogue(engine, written, feeds.catalogue)
+    items = read_catalogue(written, feeds.catalogue)
     lines = purchase_lines(feeds.purchases, written.sources.purchases, NOW_S * 10**6)
     return features.compute(engine, with_categories(lines, items), items.categories, NOW_S * 10**6)
 
@@ -94,7 +94,7 @@ def test_the_edges_of_a_window_are_open_at_its_beginning(engine: Any, market: Ma
     market.put("sales", sales(rows))
     written = market.sources()
     feeds = open_feeds(engine, written, market.data)
-    items = read_catalogue(engine, written, feeds.catalogue)
+    items = read_catalogue(written, feeds.catalogue)
     lines = purchase_lines(feeds.purchases, written.sources.purchases, NOW_S * 10**6)
     found = features.compute(engine, with_categories(lines, items), items.categories, NOW_S * 10**6)
     assert "purchases.orders/7d" not in totals(found)[7]

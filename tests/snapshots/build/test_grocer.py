@@ -196,11 +196,10 @@ def test_interests_are_faded_lines(population: Population, by_hand: Any) -> None
     for row in population.table.to_pylist()[:300]:
         mine = weights.get(row["customer"], {})
         strongest = sorted(mine.values(), reverse=True)[:8]
-        found = [row[f"weight_{place}"] for place in range(8)]
-        kept = [weight for weight in found if weight is not None]
+        kept = row["weights"] or []
         assert kept == pytest.approx([weight for weight in strongest if weight >= 0.05], abs=1e-6)
         for place, weight in enumerate(kept):
-            category = population.record.categories[row[f"id_{place}"]]
+            category = population.record.categories[row["interests"][place]]
             assert mine[category] == pytest.approx(weight, abs=1e-6)
 
 
