@@ -6,13 +6,15 @@
     serving.jws          what to serve now: removed at start, written when every part of it was
                          verified since; workers look at its file status and open what it names
 
-One process writes (the node's), any number read. Whatever the disk refuses is DiskRefused, and
-what was there before is still there.
+One process writes (the node's), any number read, and nobody else: what lies here is private, and
+a folder that belongs to another user is refused, because workers open parts without hashing them
+again. Whatever the disk refuses is DiskRefused, and what was there before is still there.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
@@ -30,7 +32,17 @@ UNFINISHED = ".unfinished"
 READ_BYTES = 2**20
 MAX_TOKEN_BYTES = 4 * 2**20  # far above what `Limits` lets in: a broken file is not read whole
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+
 Highest = dict[str, dict[str, int]]
+
+_ADVICE = {
+    errno.ENOSPC: ": make room, an old and a new bundle lie there side by side",
+    errno.EDQUOT: ": make room, an old and a new bundle lie there side by side",
+    errno.EROFS: ": let the node write there, or name another cache folder",
+    errno.EACCES: ": let the node write there, or name another cache folder",
+    errno.EPERM: ": let the node write there, or name another cache folder",
+}
 
 
 class LocalCopy:
@@ -43,9 +55,13 @@ class LocalCopy:
         self._serving: Manifest | None = None
 
     def prepare(self) -> None:
-        """A node starts: make the folders, take the pointer down, clear what was left half-done."""
+        """A node starts: make the folders, take the pointer down, clear what was left half-done.
+        Raises DiskRefused, also for folders that are another user's."""
         with _disk("prepare the local copy", self.directory):
-            self._parts.mkdir(parents=True, exist_ok=True)
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._parts.mkdir(mode=0o700, exist_ok=True)
+            for folder in (self.directory, self._parts):
+                _check_owner(folder)
             self.unpoint()
             for folder in (self.directory, self._parts):
                 for file in folder.glob(f"*{UNFINISHED}"):
@@ -54,6 +70,13 @@ class LocalCopy:
     def path_of(self, part: PartRef) -> Path:
         """Where the raw bytes of a part lie, if they do."""
         return self._parts / part.raw_sha256
+
+    def has(self, part: PartRef) -> bool:
+        """Whether a file of the part's size is here; cheap, and nothing is read."""
+        try:
+            return self.path_of(part).stat().st_size == part.raw_bytes
+        except OSError:
+            return False
 
     def verify(self, part: PartRef) -> bool:
         """Whether the part is here with every byte right; a broken one is removed."""
@@ -72,7 +95,7 @@ class LocalCopy:
 
     def write(self, part: PartRef, pieces: Iterable[bytes]) -> None:
         """The raw bytes of a part, kept only if `pieces` comes to its end without an error."""
-        self._replace(self.path_of(part), pieces)
+        self._replace(self.path_of(part), pieces, part.name)
 
     def trusted(self) -> Manifest | None:
         """The manifest that was trusted last, or None. Raises what `signing.verify` raises."""
@@ -103,8 +126,23 @@ class LocalCopy:
         return manifest
 
     def point(self, token: bytes) -> None:
-        """Every part of this manifest was verified since the start: workers, open it."""
+        """Every part of this manifest was verified since the start: workers, open it.
+
+        What is trusted becomes the pointer by a second name for the same file: so a node starts
+        from its copy though the disk is full.
+        """
+        if self._read(TRUSTED) == token:
+            unfinished = self.directory / (SERVING + UNFINISHED)
+            with contextlib.suppress(OSError):  # a file system without second names: written anew
+                unfinished.unlink(missing_ok=True)
+                os.link(self.directory / TRUSTED, unfinished)
+                unfinished.replace(self.directory / SERVING)
+                return
         self._replace(self.directory / SERVING, [token])
+
+    def is_pointed(self) -> bool:
+        """Whether there is a pointer: somebody may have cleared the cache."""
+        return (self.directory / SERVING).exists()
 
     def unpoint(self) -> None:
         """Takes the pointer down: workers keep what they have, and new ones wait."""
@@ -126,19 +164,19 @@ class LocalCopy:
             self._seen = seen
         return self._serving
 
-    def prune(self) -> None:
-        """Removes the parts that neither the trusted manifest nor the one before names. A worker
-        that still maps one keeps its bytes until it lets go."""
-        kept: set[str] = set()
+    def prune(self, coming: Manifest | None = None) -> None:
+        """Removes the parts that neither the trusted manifest nor the one before names, nor the one
+        that is `coming`. A worker that still maps one keeps its bytes until it lets go."""
+        kept = {part.raw_sha256 for part in coming.parts} if coming else set()
         for name in (TRUSTED, PREVIOUS, SERVING):
             with contextlib.suppress(Untrusted, Unreadable):  # of a retired key: not to be opened
                 if token := self._read(name):
                     manifest = signing.verify(token, self.keys)
                     kept |= {part.raw_sha256 for part in manifest.parts}
         with _disk("prune parts", self._parts):
-            for file in self._parts.iterdir():
-                if file.name not in kept:
-                    file.unlink()
+            for file in self._parts.glob("*"):  # of a folder that was cleared: nothing
+                if file.name not in kept and not file.is_dir():
+                    file.unlink(missing_ok=True)
 
     def _read(self, name: str) -> bytes:
         path = self.directory / name
@@ -154,13 +192,15 @@ class LocalCopy:
         except msgspec.DecodeError:  # a broken mark counts as none: `trusted` still sets a floor
             return {}
 
-    def _replace(self, path: Path, pieces: Iterable[bytes]) -> None:
-        """All or nothing, also when the power fails: written beside, synced, renamed, synced."""
+    def _replace(self, path: Path, pieces: Iterable[bytes], name: str = "") -> None:
+        """All or nothing, also when the power fails: written beside, synced, renamed, synced. Never
+        through a link that somebody laid there. name: what to call it in an error."""
         unfinished = path.with_name(path.name + UNFINISHED)
-        with _disk(f"write {path.name}", path):
-            path.parent.mkdir(parents=True, exist_ok=True)  # somebody may have cleared the cache
+        with _disk(f"write {name or path.name}", path):
+            path.parent.mkdir(0o700, parents=True, exist_ok=True)  # it may have been cleared
             try:
-                with unfinished.open("wb") as file:
+                unfinished.unlink(missing_ok=True)
+                with os.fdopen(os.open(unfinished, _NEW, 0o600), "wb") as file:
                     file.writelines(pieces)
                     file.flush()
                     os.fsync(file.fileno())
@@ -175,9 +215,20 @@ class LocalCopy:
                 os.close(folder)
 
 
+def _check_owner(folder: Path) -> None:
+    owner, me = folder.stat().st_uid, os.geteuid()
+    if owner not in (me, 0):
+        raise DiskRefused(
+            f"expected a folder of user {me} or of root, got one of user {owner} - at {folder}: "
+            "give it to the node's user, or name another cache folder"
+        )
+
+
 @contextlib.contextmanager
 def _disk(what: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DiskRefused(f"expected to {what}, {error.strerror} - at {path}") from error
+        advice = _ADVICE.get(error.errno or 0, "")
+        said = f"expected to {what}, {error.strerror} - at {path}{advice}"
+        raise DiskRefused(said) from error

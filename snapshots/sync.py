@@ -16,7 +16,7 @@ import msgspec
 from snapshots import signing
 from snapshots.bundle import unpacked
 from snapshots.contents import passed_over, wanted
-from snapshots.errors import NotThere, SnapshotError, StoreUnavailable, Untrusted
+from snapshots.errors import NotThere, SnapshotError, StoreUnavailable, Unreadable, Untrusted
 from snapshots.local import LocalCopy
 from snapshots.manifest import Manifest, channel_path, part_path
 from snapshots.snapshot import PathOf, open_snapshot
@@ -87,6 +87,7 @@ class Syncer:
         self._clock, self._node, self._interval_s = clock, node, interval_s
         self._limits, self._opens = limits or Limits(), opens
         self._active: Manifest | None = None
+        self._signer = ""  # the id of the key that signed it
         self._etag = ""
         self._offered = 0
         self._verified: set[str] = set()
@@ -127,66 +128,80 @@ class Syncer:
         if not all(self.local.verify(part) for part in wanted(manifest)):
             return  # `once` fetches what is missing
         self._verified.update(part.raw_sha256 for part in wanted(manifest))
-        self.local.point(self.local.trusted_token())  # it opened before: workers need not wait
+        token = self.local.trusted_token()
+        self.local.point(token)  # it opened before: workers need not wait
         try:
             self._opens(manifest, self.local.path_of)
         except SnapshotError:  # not with this release
             self.local.unpoint()
             raise
-        self._serve(manifest, from_disk=True)
+        self._serve(manifest, token, from_disk=True)
 
     def _attempt(self, now_s: float) -> None:
-        fetched = self._poll()
+        trusted = self._trusted()
+        whole = trusted is not None and trusted is self._active and self._is_whole(trusted)
+        fetched = self._poll(self._etag if whole else "")
         if fetched is None:
             return
         offered = signing.verify(fetched.data, self.local.keys)
         self._offered = offered.version
         newer = accept(
             offered,
-            self._active,
+            trusted,
             channel=self.channel,
             now_s=now_s,
             limits=self._limits,
-            highest=self._floor(),
+            highest=self.local.highest(self.channel),
         )
-        if newer is not None:
-            self._fetch(newer)
-            self._opens(newer, self.local.path_of)
-            self.local.trust(fetched.data)
-            self.local.point(fetched.data)
-            self._serve(newer, from_disk=False)
-            self.local.prune()
+        if newer is not None or not whole:  # not whole: the same once more
+            self._take(offered, fetched.data)
         self._etag = fetched.etag
 
-    def _poll(self) -> Fetched | None:
+    def _take(self, manifest: Manifest, token: bytes) -> None:
+        """Everything between an accepted offer and workers that open it."""
+        self.local.prune(coming=manifest)  # what was refused before must not fill the disk
+        self._fetch(manifest)
+        self._opens(manifest, self.local.path_of)
+        self.local.trust(token)
+        self.local.point(token)
+        self._serve(manifest, token, from_disk=False)
+        self.local.prune()
+
+    def _is_whole(self, manifest: Manifest) -> bool:
+        """Whether workers that start now find what is served: somebody may have cleared the
+        cache."""
+        return self.local.is_pointed() and all(map(self.local.has, wanted(manifest)))
+
+    def _poll(self, etag: str) -> Fetched | None:
         path = channel_path(self.channel)
         try:
-            return self.store.read_if_changed(path, self._etag, self._limits.manifest_bytes)
+            return self.store.read_if_changed(path, etag, self._limits.manifest_bytes)
         except NotThere:
             advice = f"publish to the channel {self.channel}, or mend the address or the channel"
             raise NotThere(path, self.store.where, advice) from None
 
-    def _floor(self) -> int:
-        """The lowest version to take: the mark, and what is trusted on disk though its parts are
-        gone."""
+    def _trusted(self) -> Manifest | None:
+        """What was trusted last, by a key that still counts; of the disk though its parts are
+        gone, so that a node that lost them takes the same again, even past its date."""
+        if self._active is not None and self._signer in self.local.keys:
+            return self._active
         try:
             trusted = self.local.trusted()
-        except Untrusted:  # broken, or of a key that no longer counts
-            trusted = None
-        same = trusted is not None and trusted.channel == self.channel
-        return max(self.local.highest(self.channel), trusted.version if trusted and same else 0)
+        except (Untrusted, Unreadable):  # broken, of a retired key, or of a newer release
+            return None
+        return trusted if trusted and trusted.channel == self.channel else None
 
     def _fetch(self, manifest: Manifest) -> None:
         for part in wanted(manifest):
-            if part.raw_sha256 in self._verified and self.local.path_of(part).exists():
+            if part.raw_sha256 in self._verified and self.local.has(part):
                 continue
             if not self.local.verify(part):
                 stored = self.store.read(part_path(part), part.bytes)
                 self.local.write(part, unpacked(part, stored))
             self._verified.add(part.raw_sha256)
 
-    def _serve(self, manifest: Manifest, *, from_disk: bool) -> None:
-        self._active = manifest
+    def _serve(self, manifest: Manifest, token: bytes, *, from_disk: bool) -> None:
+        self._active, self._signer = manifest, signing.signer(token)
         self._status = msgspec.structs.replace(
             self._status,
             version=manifest.version,

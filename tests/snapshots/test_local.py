@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -167,3 +168,78 @@ def test_a_full_disk_is_the_disks_refusal(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(DiskRefused, match="No space left on device"):
         local.write(PART.ref, [b"raw bytes"])
     assert list((tmp_path / "parts").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (errno.ENOSPC, "No space left on device .*: make room"),
+        (errno.EROFS, "Read-only file system .*: let the node write there"),
+        (errno.EIO, "Input/output error - at [^:]*$"),
+    ],
+)
+def test_what_the_disk_refuses_comes_with_what_to_do(
+    number: int, advice: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    local = copy_in(tmp_path)
+    monkeypatch.setattr(os, "fsync", refuses)
+    with pytest.raises(DiskRefused, match=f"expected to write {PART.ref.name}, {advice}"):
+        local.write(PART.ref, [b"raw bytes"])
+
+
+def test_what_lies_here_is_for_the_node_alone(tmp_path: Path) -> None:
+    local = copy_in(tmp_path / "cache")
+    local.write(PART.ref, [b"raw bytes"])
+    local.trust(token(1))
+    local.point(token(1))
+    modes = {file.stat().st_mode & 0o777 for file in tmp_path.rglob("*")}
+    assert modes == {0o700, 0o600}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("folder", ["", "parts"])
+def test_a_folder_of_another_user_is_refused(folder: str, tmp_path: Path) -> None:
+    copy_in(tmp_path)
+    os.chown(tmp_path / folder, 12_345, 12_345)
+    with pytest.raises(DiskRefused, match=r"got one of user 12345 - at .*: give it to the node's"):
+        copy_in(tmp_path)
+
+
+def test_nothing_is_written_through_a_link_that_somebody_laid(tmp_path: Path) -> None:
+    local = copy_in(tmp_path / "cache")
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    for path in (local.path_of(PART.ref), tmp_path / "cache" / TRUSTED):
+        path.with_name(path.name + UNFINISHED).symlink_to(victim)
+        path.symlink_to(victim)
+    local.write(PART.ref, [b"raw bytes"])
+    local.trust(token(1))
+    assert victim.read_bytes() == b"precious"
+    assert local.path_of(PART.ref).read_bytes() == b"raw bytes"
+
+
+def test_a_file_system_without_second_names_has_a_pointer_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    local = copy_in(tmp_path)
+    local.trust(token(1))
+    monkeypatch.setattr(os, "link", unknown)
+    local.point(token(1))
+    assert local.is_pointed()
+    manifest = local.serving()
+    assert manifest and manifest.version == 1
+
+
+def test_the_pointer_stays_where_it_is_while_another_version_is_trusted(tmp_path: Path) -> None:
+    local = copy_in(tmp_path)
+    local.trust(token(1))
+    local.point(token(1))
+    local.trust(token(2))
+    manifest = local.serving()
+    assert manifest and manifest.version == 1

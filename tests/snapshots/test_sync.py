@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +27,7 @@ from tests.snapshots.bundles import (
     NOW_S,
     OTHER,
     Clock,
+    opens,
     publish_to,
     store_with,
     syncer_of,
@@ -165,6 +170,142 @@ def test_a_copy_that_this_release_cannot_open_is_not_served(tmp_path: Path) -> N
     status = syncer_of(store_with(b"one"), tmp_path, opens=refuses).start()
     assert status.refused and status.refused.reason == "malformed"
     assert (status.version, serving(tmp_path)) == (0, 0)
+
+
+def test_a_copy_that_lost_a_part_is_made_whole_again_even_past_its_date(tmp_path: Path) -> None:
+    store, clock = store_with(b"one"), Clock()
+    synced(store, tmp_path, clock=clock)
+    clock.now_s += YEAR_S
+    next((tmp_path / "parts").iterdir()).unlink()
+    syncer = syncer_of(store, tmp_path, clock=clock)
+    assert syncer.start().version == 0
+    status = syncer.once()
+    assert (status.version, status.stale, status.refused) == (1, True, None)
+    assert serving(tmp_path) == 1
+
+
+def test_other_content_of_the_trusted_version_is_refused_also_after_a_restart(
+    tmp_path: Path,
+) -> None:
+    store = store_with(b"one")
+    synced(store, tmp_path)
+    next((tmp_path / "parts").iterdir()).unlink()
+    resigned(store, created_s=1)
+    syncer = syncer_of(store, tmp_path)
+    syncer.start()
+    status = syncer.once()
+    assert status.refused and status.refused.reason == "conflict"
+
+
+def clear_all(directory: Path) -> None:
+    shutil.rmtree(directory)
+
+
+def clear_pointer(directory: Path) -> None:
+    (directory / SERVING).unlink()
+
+
+def cut_a_part(directory: Path) -> None:
+    os.truncate(next((directory / "parts").iterdir()), 1)
+
+
+@pytest.mark.parametrize("harm", [clear_all, clear_pointer, cut_a_part])
+def test_a_cache_that_is_cleared_under_a_node_is_whole_again_after_the_next_poll(
+    harm: Callable[[Path], None], tmp_path: Path
+) -> None:
+    syncer = synced(store_with(b"one"), tmp_path / "cache")
+    harm(tmp_path / "cache")
+    assert syncer.once().refused is None
+    assert serving(tmp_path / "cache") == 1
+    again = syncer_of(MemoryStore(), tmp_path / "cache").start()
+    assert (again.version, again.highest_version) == (1, 1)
+
+
+def test_bundles_that_are_refused_one_after_the_other_do_not_fill_the_disk(tmp_path: Path) -> None:
+    def refuses(manifest: Manifest, path_of: PathOf) -> object:
+        if manifest.version > 1:
+            raise Malformed("expected another program")
+        return opens(manifest, path_of)
+
+    store = store_with(b"one")
+    syncer = synced(store, tmp_path, opens=refuses)
+    held = len(list((tmp_path / "parts").iterdir()))
+    for version in range(2, 6):
+        publish_to(store, b"refused %d" % version)
+        assert syncer.once().version == 1
+        assert len(list((tmp_path / "parts").iterdir())) == held + 1
+
+
+def test_a_retired_keys_lead_does_not_lock_out_the_next_key_while_the_node_runs(
+    tmp_path: Path,
+) -> None:
+    store = store_with(b"one")
+    syncer = syncer_of(store, tmp_path)
+    syncer.local.keys = {**KEY.public(), **OTHER.public()}
+    syncer.start()
+    good = store.objects[HINT]
+    store.objects[HINT] = signing.sign(
+        msgspec.structs.replace(manifest_of(store), version=10**9), OTHER
+    )
+    assert syncer.once().version == 10**9
+    syncer.local.keys = KEY.public()
+    status = syncer.once()  # and not "nothing new", though its bytes have not changed
+    assert status.refused and status.refused.reason == "unknown-key"
+    assert status.version == 10**9
+    store.objects[HINT] = good
+    status = syncer.once()
+    assert (status.version, status.refused, status.highest_version) == (1, None, 1)
+    assert serving(tmp_path) == 1
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("step", range(30))
+def test_a_node_killed_at_any_step_of_a_sync_starts_again_with_a_whole_version(
+    step: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = store_with(b"one")
+    syncer = synced(store, tmp_path)
+    publish_to(store, b"two")
+    left = step
+
+    def killing(call: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*arguments: Any, **rest: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:  # and everything after it, as clean-up does not happen either
+                raise Killed
+            return call(*arguments, **rest)
+
+        return called
+
+    with monkeypatch.context() as patched:
+        for place, name in ((os, "fsync"), (os, "open"), (os, "link"), (Path, "replace"),
+                            (Path, "unlink")):  # fmt: skip
+            patched.setattr(place, name, killing(getattr(place, name)))
+        with contextlib.suppress(Killed):
+            syncer.once()
+    found = serving(tmp_path)
+    assert found in (1, 2)
+    again = syncer_of(MemoryStore(), tmp_path).start()
+    assert (again.version >= found, serving(tmp_path)) == (True, again.version)
+    assert not list(tmp_path.rglob("*.unfinished"))
+    assert syncer_of(store, tmp_path).once().version == 2
+
+
+def test_a_node_starts_from_its_copy_though_the_disk_is_full(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    store = store_with(b"one")
+    synced(store, tmp_path)
+    monkeypatch.setattr(os, "fsync", full)
+    status = syncer_of(store, tmp_path).start()
+    assert (status.version, status.refused, serving(tmp_path)) == (1, None, 1)
 
 
 def flipped(store: MemoryStore, path: str) -> None:
