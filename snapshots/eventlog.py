@@ -51,6 +51,7 @@ class EventLog:
     ) -> None:
         self._directory = directory
         self._stem = f"{_UNSAFE.sub('_', node) or 'node'}-{worker}-"
+        self._ours = re.compile(re.escape(self._stem) + r"([0-9]{1,15})\.ndjson(\.part)?", re.ASCII)
         self._clock, self._max_bytes, self._max_age_s = clock, max_bytes, max_age_s
         self._handle = -1
         self._path = Path()
@@ -90,8 +91,7 @@ class EventLog:
             return
         with contextlib.suppress(OSError):
             os.fsync(self._handle)
-        os.close(self._handle)
-        self._handle = -1
+        self._let_go()
         with contextlib.suppress(OSError):  # left as .part, it is finished with the next file
             _finish(self._path)
 
@@ -102,10 +102,11 @@ class EventLog:
     def _open(self, now_s: float) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
         newest = self._seq
-        for path in self._directory.glob(f"{self._stem}*"):
-            digits = path.name.removeprefix(self._stem).split(".", 1)[0]
-            newest = max(newest, int(digits)) if digits.isdigit() else newest
-            if path.name.endswith(PART):  # of a life before this one
+        for path in self._directory.iterdir():
+            if (ours := self._ours.fullmatch(path.name)) is None:
+                continue
+            newest = max(newest, int(ours[1]))
+            if ours[2]:  # of a life before this one
                 with contextlib.suppress(OSError):
                     _finish(path)
         # The time as the lowest seq: a number is not used again though its file was taken away.
@@ -120,7 +121,10 @@ class EventLog:
             while view:
                 view = view[os.write(self._handle, view) :]
         except OSError:
-            os.ftruncate(self._handle, self._bytes)  # no half row before the next whole one
+            try:
+                os.ftruncate(self._handle, self._bytes)  # no half row before the next whole one
+            except OSError:
+                self._let_go()  # the next row begins a file of its own
             raise
         self._bytes += len(data)
 
@@ -134,8 +138,13 @@ class EventLog:
         except OSError as error:
             self._failed(error, 0, now_s)
         if os.fstat(self._handle).st_nlink == 0:
-            os.close(self._handle)
-            self._handle = -1
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """Closes the file; whatever the disk says of that, the handle is not ours any more."""
+        handle, self._handle = self._handle, -1
+        with contextlib.suppress(OSError):
+            os.close(handle)
 
     def _failed(self, error: OSError, dropped: int, now_s: float) -> None:
         status = self.status

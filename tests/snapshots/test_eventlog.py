@@ -259,3 +259,59 @@ def test_a_disk_that_refuses_the_last_name_keeps_the_rows(tmp_path: Path) -> Non
     log.write([b"y"])
     assert (log.status.failing, log.status.written) == ("", 2)
     log.close()
+
+
+def test_the_files_of_other_nodes_are_left_alone_whatever_they_are_called(tmp_path: Path) -> None:
+    others = [
+        "paris-2-3-9.ndjson.part",
+        "paris-2-\u00b2.ndjson.part",
+        f"paris-2-{'9' * 200}.ndjson",
+    ]
+    for name in others:
+        (tmp_path / name).write_bytes(b"whole\ntor")
+    log = log_in(tmp_path)
+    log.write([b"x"])
+    log.close()
+    assert names(tmp_path) == sorted([*others, "paris-2-1000.ndjson"])
+    assert all((tmp_path / name).read_bytes() == b"whole\ntor" for name in others)
+
+
+def test_a_half_row_that_cannot_be_cut_off_ends_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half(handle: int, data: bytes) -> int:
+        if len(data) < 6:
+            raise OSError(5, "Input/output error")
+        return real(handle, bytes(data)[:3])
+
+    def broken(*_: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    real = os.write
+    log = log_in(tmp_path)
+    log.write([b"kept"])
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "write", half)
+        patched.setattr(os, "ftruncate", broken)
+        log.write([b"torn row"])
+    log.write([b"next"])
+    log.close()
+    assert (log.status.written, log.status.dropped) == (2, 1)
+    assert [(tmp_path / name).read_bytes() for name in names(tmp_path)] == [b"kept\n", b"next\n"]
+
+
+def test_a_disk_that_complains_when_a_file_is_closed_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def complains(handle: int) -> None:
+        real(handle)
+        raise OSError(5, "Input/output error")
+
+    real = os.close
+    log = log_in(tmp_path, max_bytes=1)
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "close", complains)
+        log.write([b"x"])
+    log.write([b"y"])
+    assert lines(tmp_path) == [b"x", b"y"]
+    assert log.status.dropped == 0
