@@ -31,7 +31,7 @@ from edge.intake import Intake
 from edge.keyring import KeyRing
 from edge.metrics import Metrics
 from edge.refresh import Served
-from edge.routes import assets, choices, events, fragments, visits
+from edge.routes import assets, choices, events, fragments, preview, visits
 from edge.services import DECIDE, Complaints, RateLimit, Services
 from edge.sinks.sink import ListSink, Sink
 from edge.tokens import Refusal
@@ -115,6 +115,7 @@ ROUTES = (
     Entry("GET", "/v1/consent", "consent", choices.read),
     Entry("PUT", "/v1/consent", "consent", choices.write),
     Entry("GET", "/loader.js", "loader", assets.loader),
+    Entry("GET", "/preview", "preview", preview.preview),
     Entry("GET", "/healthz", "healthz", assets.health),
     Entry("GET", "/readyz", "readyz", assets.readiness),
 )

@@ -22,6 +22,7 @@ COMMANDS = {
     "check": "every error and warning of a playbook",
     "schema": "JSON Schemas of a playbook's files, for editors",
     "test": "run the playbook's own tests",
+    "dev": "serve a playbook while it is written; pages reload themselves",
     "build": "make a snapshot from a playbook and data, sign and publish it",
     "serve": "run an edge node",
     "decide": "what a slot would show for given facts, and why",

@@ -55,7 +55,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         str, about("this node's name in event files and in the spread of polls; empty: host name")
     ] = ""
     dev: Annotated[
-        bool, about("replies name fragment, reason and steps; demo keys are allowed")
+        bool, about("replies name fragment, reason and steps; pages reload; demo keys are allowed")
     ] = False
 
     cookie_path: Annotated[

@@ -15,12 +15,31 @@ _JAVASCRIPT = (b"content-type", b"text/javascript; charset=utf-8")
 _NO_STORE = (b"cache-control", b"no-store")
 
 
+_VERSION = b"x-edgewise-version"  # of a `readyz` reply, with --dev
+
+# With --dev the script looks which version is served, and reloads the page when that changes.
+_RELOAD = b"""
+;(() => {
+  const ready = new URL('readyz', document.currentScript.src);
+  let was;
+  setInterval(() => document.hidden || fetch(ready).then(reply => {
+    const now = reply.headers.get('x-edgewise-version');
+    if (was && now && now !== was) location.reload();
+    was = now || was;
+  }).catch(() => {}), 400);
+})();
+"""
+
 _SCRIPT = LOADER.read_bytes()
+_RELOADING = _SCRIPT + _RELOAD
 _ETAG = b'"%s"' % hashlib.sha256(_SCRIPT).hexdigest()[:16].encode()
 
 
-def loader(_: Services, __: Scope, headers: dict[bytes, bytes], ___: bytes) -> Reply:
+def loader(services: Services, __: Scope, headers: dict[bytes, bytes], ___: bytes) -> Reply:
     """200 with the script, or 304 for who has it. Anybody may keep it for five minutes."""
+    if services.config.dev:
+        size = (b"content-length", b"%d" % len(_RELOADING))
+        return Reply(200, [_JAVASCRIPT, size, _NO_STORE], _RELOADING)
     common: Headers = [
         (b"etag", _ETAG),
         (b"cache-control", b"public, max-age=300, stale-while-revalidate=86400"),
@@ -42,7 +61,10 @@ def readiness(services: Services, _: Scope, __: dict[bytes, bytes], ___: bytes) 
     """Ready: it has a snapshot, and was not told to stop."""
     served = services.served
     if served.is_ready:
-        return _said(200, b"ready\n")
+        reply = _said(200, b"ready\n")
+        if services.config.dev and served.current is not None:
+            reply.headers.append((_VERSION, b"%d" % served.current.version))
+        return reply
     return _said(503, b"draining\n" if served.is_draining else b"no snapshot yet\n")
 
 

@@ -9,6 +9,7 @@ Read in this order; a module imports only from the ones above it:
     reading         a folder in, a WrittenPlaybook out, or every error at once
     sources         sources.yaml: which column is what
     editors         JSON Schemas of a playbook's files
+    republish       a changed playbook beside the segments that are there
     scaffold        `edgewise new`: a small playbook to start from
     feeds           files in, tables out; columns that are not there are refused by name
     dialect         the functions of DuckDB that Ibis has no word for
