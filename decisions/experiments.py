@@ -38,8 +38,9 @@ class Units(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def bucket(salt: str, unit: str) -> int:
-    """0 to 9,999, uniform over units. unit: text that UTF-8 can carry."""
-    return mmh3.hash(salt + unit, signed=False) * BUCKETS >> 32
+    """0 to 9,999, uniform over units. Raises UnicodeEncodeError for what UTF-8 cannot carry."""
+    # Encoded here: mmh3 takes the process down with it when it meets half of a surrogate pair.
+    return mmh3.hash((salt + unit).encode(), signed=False) * BUCKETS >> 32
 
 
 def traffic_salt(experiment: str) -> str:

@@ -97,7 +97,12 @@ def begin(profile: Profile, grants: int, now_s: float, visitor: str) -> Profile:
 
 def is_repeat(profile: Profile, event_id: str) -> bool:
     """Whether this event was learnt already, as far as the profile remembers."""
-    return bool(event_id) and mmh3.hash(event_id, signed=False) in profile.recent
+    return bool(event_id) and _hashed(event_id) in profile.recent
+
+
+def _hashed(text: str) -> int:
+    """32 bits. Encoded here: mmh3 ends the process when it meets half of a surrogate pair."""
+    return mmh3.hash(text.encode("utf-8", "surrogatepass"), signed=False)
 
 
 def learn(profile: Profile, event: Event, learning: Learning, grants: int, now_s: float) -> Profile:
@@ -127,7 +132,7 @@ def learn(profile: Profile, event: Event, learning: Learning, grants: int, now_s
 def _remembering(profile: Profile, event_id: str) -> tuple[int, ...]:
     if not event_id:
         return profile.recent
-    return (*profile.recent, mmh3.hash(event_id, signed=False))[-MAX_RECENT:]
+    return (*profile.recent, _hashed(event_id))[-MAX_RECENT:]
 
 
 def _interests(
@@ -168,7 +173,7 @@ def _views(profile: Profile, event: Event, learning: Learning) -> dict[str, Any]
         return {}
     views = dict(session.views)
     seen = views.pop(event.category, b"")
-    item = mmh3.hash(event.item, signed=False).to_bytes(4, "big")[-VIEW_BYTES:]
+    item = _hashed(event.item).to_bytes(4, "big")[-VIEW_BYTES:]
     known = [seen[at : at + VIEW_BYTES] for at in range(0, len(seen), VIEW_BYTES)]
     views[event.category] = seen + item if item not in known and len(known) < MAX_VIEWED else seen
     if len(views) > MAX_VIEWED:

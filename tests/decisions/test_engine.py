@@ -127,6 +127,12 @@ def test_an_experiment_shows_the_variant_of_the_unit_every_time() -> None:
     assert found[""].probability == pytest.approx(0.5)
 
 
+def test_a_unit_that_cannot_be_hashed_leaves_the_slot_to_the_rules_below() -> None:
+    decision = decide(program(), CART | {"interest": {"shoes": 62.0}}, unit="\ud800")
+    assert decision.steps[0] == Step("cart-offer", Reason.ERROR, "UnicodeEncodeError")
+    assert decision.rule == "shoes"
+
+
 def test_the_experiments_of_a_layer_are_one_draw() -> None:
     rules = [
         rule(name, "true", experiment=OFFER | {"layer": "top", "traffic": traffic})

@@ -138,6 +138,11 @@ def test_experiments_of_one_layer_exclude_each_other() -> None:
     assert any(two.enters(unit) for unit in units)
 
 
+def test_half_a_surrogate_pair_is_no_unit() -> None:
+    with pytest.raises(UnicodeEncodeError):
+        bucket("0123456789abcdef", "\ud800")
+
+
 def test_a_layer_is_no_experiment_of_the_same_name() -> None:
     assert experiments.layer_salt("checkout") != experiments.traffic_salt("checkout")
 

@@ -427,3 +427,9 @@ def test_a_clock_that_is_behind_learns_at_the_last_moment_seen() -> None:
     behind = learn(first, Event("view", category="tea"), LEARNING, EVERYTHING, NOW_S - 86_400)
     assert behind.interests == {"tea": 2.0}
     assert (behind.seen_s, behind.at_s) == (NOW_S, NOW_S)
+
+
+def test_half_a_surrogate_pair_is_an_event_as_any_other() -> None:
+    event = Event("view", id="\ud800", item="\udc00", category="tea")
+    found = learn(START, event, LEARNING, EVERYTHING, NOW_S)
+    assert is_repeat(found, "\ud800")
