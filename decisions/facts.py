@@ -195,8 +195,11 @@ def _timing(clock: Calendar) -> dict[str, Derive]:
 
     def reading(read: Callable[[float], Any]) -> Derive:
         def derive(facts: Facts) -> Any:
+            now = facts["now"]
+            if now is ABSENT:  # a playbook may ask for a purpose, and withhold it from the clock
+                return ABSENT
             try:
-                return read(facts["now"])
+                return read(now)
             except (ValueError, OverflowError):
                 return ABSENT  # the calendar ends before the year 1 and after 9999
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -218,6 +219,13 @@ def test_half_a_surrogate_pair_has_a_digest_too() -> None:
     given = {"locale": "\ud800", "segments": ["loyal"]}
     digests = {GATE.facts(given, EVERYTHING, NOW_S).digest() for _ in range(3)}
     assert len(digests) == 1
+
+
+def test_a_clock_that_is_not_granted_is_absent_with_all_that_follows_from_it() -> None:
+    now = msgspec.structs.replace(SCHEMA.attributes["now"], needs=PERSONALIZATION)
+    gate = Gate(type(SCHEMA)(SCHEMA.attributes | {"now": now}))
+    assert gate.facts({}, 0, NOW_S)["time.hour"] is ABSENT
+    assert gate.facts({}, PERSONALIZATION, NOW_S)["time.hour"] is not ABSENT
 
 
 def test_unknown_bits_of_grants_open_nothing_new() -> None:
