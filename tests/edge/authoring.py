@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
+
 LIMIT_S = 60.0  # for a machine that is busy with other things
 
 
@@ -52,4 +54,12 @@ class Dev:
         self.until(lambda: "status at" in self.said())
         found = re.search(r"http://[\d.:]+/_ew/preview", self.said())
         assert found
+        self.until(lambda: _answers(found[0]))
         return found[0]
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=2.0).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
