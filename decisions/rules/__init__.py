@@ -4,6 +4,7 @@ Read in this order; a module imports only from the ones above it:
 
     syntax        the tree
     values        CEL's values where Python's differ: timestamps, durations, equality, map keys
+    spelling      the tree in, its text out
     lexer         text in, tokens out
     parser        tokens in, the tree out; the whole grammar
     functions     the standard's functions, one table
