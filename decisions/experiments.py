@@ -84,16 +84,15 @@ def remapped(runs: Runs, wanted: Mapping[str, int]) -> Runs:
     over names of what each had too many: no map can move fewer. The last ones of a name move.
     """
     owners = _owners(runs)
-    held: dict[str, int] = {}
+    had: dict[str, int] = {}
     free: list[int] = []
     for place, name in enumerate(owners):
-        held[name] = held.get(name, 0) + 1
-        if held[name] > wanted.get(name, 0):
-            held[name] -= 1
+        had[name] = had.get(name, 0) + 1
+        if had[name] > wanted.get(name, 0):
             free.append(place)
     places = iter(free)
     for name, count in wanted.items():
-        for _ in range(count - held.get(name, 0)):
+        for _ in range(count - had.get(name, 0)):
             owners[next(places)] = name
     return _runs(owners)
 
