@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
-from cachetools import LRUCache
 
 from decisions.compact import Packed, fit, ids_of, unpack
 from decisions.consent import NEED_AN_ID, NOTHING, PURPOSES
@@ -111,8 +110,9 @@ class CookieJar:
     """Reads and writes both cookies, with the keys of the moment and a memory of what it verified.
 
     ring: gives the current keys. path: the mount, or `/` for ESI. secure: only a test over plain
-    HTTP to another host turns it off. cached: verified tokens remembered, per kind. refused: is
-    told the name and the reason of each cookie that does not count.
+    HTTP to another host turns it off. cached: consent tokens remembered; a profile token comes
+    once, for its visit brings the next one. refused: is told the name and the reason of each cookie
+    that does not count.
     """
 
     def __init__(
@@ -133,8 +133,8 @@ class CookieJar:
         flags = "; HttpOnly; Secure; SameSite=Lax" if secure else "; HttpOnly; SameSite=Lax"
         self._tail = f"; Path={path}{flags}".encode()
         self._profile_s, self._consent_s = profile_days * DAY_S, consent_days * DAY_S
-        self._profiles: LRUCache[bytes, ProfileClaims] = LRUCache(cached)
-        self._consents: LRUCache[bytes, ConsentClaims] = LRUCache(cached)
+        self._cached = cached
+        self._choices: dict[bytes, ConsentClaims] = {}  # emptied when full: no order to keep
 
     def read(
         self, header: bytes | None, names: Sequence[str], now_s: float
@@ -166,7 +166,9 @@ class CookieJar:
     def profile(self, token: bytes, names: Sequence[str], now_s: float) -> Profile | Refusal:
         """The profile in a cookie, or why there is none."""
         room = MAX_PROFILE_BYTES - len(PROFILE) - 1
-        claims = self._claims(token, now_s, _PROFILES, self._profiles, "profile", room)
+        claims = _verified(token, self._ring(), room, _PROFILES, "profile")
+        if not isinstance(claims, Refusal):
+            claims = timely(claims.exp, claims.nbf, now_s) or claims
         if isinstance(claims, Refusal):
             return claims
         try:
@@ -177,7 +179,9 @@ class CookieJar:
     def choice(self, token: bytes, now_s: float) -> Choice | Refusal:
         """What a consent cookie says, or why it says nothing. Purposes of newer versions are left
         out."""
-        claims = self._claims(token, now_s, _CONSENTS, self._consents, "consent", MAX_CONSENT_BYTES)
+        claims = self._remembered(token)
+        if not isinstance(claims, Refusal):
+            claims = timely(claims.exp, claims.nbf, now_s) or claims
         if isinstance(claims, Refusal):
             return claims
         grants = 0
@@ -185,30 +189,20 @@ class CookieJar:
             grants |= PURPOSES.get(word, 0)
         return Choice(grants, claims.at, claims.how, claims.policy)
 
-    def _claims(
-        self,
-        token: bytes,
-        now_s: float,
-        decoder: msgspec.json.Decoder[Claims],
-        known: LRUCache[bytes, Claims],
-        audience: str,
-        max_bytes: int,
-    ) -> Claims | Refusal:
-        ring = self._ring()
+    def _remembered(self, token: bytes) -> ConsentClaims | Refusal:
+        """The claims of a consent token, which a visitor brings for months."""
+        ring, known = self._ring(), self._choices
         if ring is not self._keys:  # what a dropped key signed counts no more
             self._keys = ring
-            self._profiles.clear()
-            self._consents.clear()
-        claims = known.get(token)
-        if claims is None:
-            payload = verify(token, ring, max_bytes)
-            if isinstance(payload, Refusal):
-                return payload
-            read = _decoded(payload, decoder, audience)
-            if isinstance(read, Refusal):
-                return read
-            claims = known[token] = read
-        return timely(claims.exp, claims.nbf, now_s) or claims
+            known.clear()
+        if (claims := known.get(token)) is not None:
+            return claims
+        read = _verified(token, ring, MAX_CONSENT_BYTES, _CONSENTS, "consent")
+        if not isinstance(read, Refusal):
+            if len(known) >= self._cached:
+                known.clear()
+            known[token] = read
+        return read
 
     def write_profile(self, profile: Profile, names: Sequence[str], now_s: float) -> bytes:
         """The Set-Cookie value that keeps a profile, within the limit; nobody's deletes it."""
@@ -251,6 +245,19 @@ class CookieJar:
     @staticmethod
     def _frame(audience: str, now_s: float, lifetime_s: int) -> dict[str, Any]:
         return {"aud": audience, "v": FORMAT, "iat": int(now_s), "exp": int(now_s) + lifetime_s}
+
+
+def _verified(
+    token: bytes,
+    ring: KeyRing,
+    max_bytes: int,
+    decoder: msgspec.json.Decoder[Claims],
+    audience: str,
+) -> Claims | Refusal:
+    payload = verify(token, ring, max_bytes)
+    if isinstance(payload, Refusal):
+        return payload
+    return _decoded(payload, decoder, audience)
 
 
 def _decoded(

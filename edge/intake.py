@@ -134,13 +134,15 @@ class Intake:
         return TAKEN
 
     def _learn(self, visit: Visit, event: Event) -> None:
-        if is_repeat(visit.profile, event.id):
-            self._metrics.count(REPEATED)
+        learning, before = visit.serving.learning, visit.profile
+        after = learn(before, event, learning, visit.choice.grants, visit.now_s)
+        if after is before:
+            if is_repeat(before, event.id):
+                self._metrics.count(REPEATED)
             return
-        learning = visit.serving.learning
-        if learning.strangers(event):
+        if event.category not in learning.known and learning.strangers(event):
             self._metrics.count(STRANGE)
-        visit.profile = learn(visit.profile, event, learning, visit.choice.grants, visit.now_s)
+        visit.profile = after
 
     def _identify(self, visit: Visit, event: Event, teach: bool) -> Taken:
         """Signs in whom the token names, with the interests that the builder saw, as they stand
