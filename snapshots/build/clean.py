@@ -43,7 +43,8 @@ def identifier(column: Any) -> Any:
 
 def moment(column: Any) -> Any:
     """Microseconds since the epoch; a time without a zone is taken as UTC."""
-    return dialect.epoch_us(column.try_cast("timestamp"))
+    known = column.try_cast("timestamp") if column.type().is_string() else column
+    return dialect.epoch_us(known.cast("timestamp"))
 
 
 def cents(column: Any) -> Any:

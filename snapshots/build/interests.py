@@ -32,15 +32,19 @@ def weigh(baskets: Any, settings: Interests, half_life_s: float, now_us: int) ->
     """
     oldest_us = int(half_life_s * MAX_HALF_LIVES * 1_000_000)
     age = ibis.literal(now_us, "int64") - baskets["at"]
-    table = baskets.filter(baskets["category"].notnull(), age <= oldest_us)
-    table = table.mutate(rest=age, weight=table["lines"].cast("float64") * settings.line)
+    known = baskets.filter(baskets["category"].notnull(), age <= oldest_us)
+    weight = known["lines"].cast("float64") * settings.line
+    table = known.select("customer", "category", rest=age, weight=weight)
     for step_us, count in STEPS:
         steps = factors_of(step_us, count or oldest_us // step_us + 1, half_life_s)
-        table = table.mutate(
-            step=dialect.divide(table["rest"], step_us), rest=dialect.rest(table["rest"], step_us)
-        )
+        table = table.mutate(step=dialect.divide(table["rest"], step_us))
         table = table.inner_join(ibis.memtable(steps), "step")
-        table = table.mutate(weight=table["weight"] * table["factor"]).drop("step", "factor")
+        table = table.select(
+            "customer",
+            "category",
+            rest=dialect.rest(table["rest"], step_us),
+            weight=table["weight"] * table["factor"],
+        )
     whole = (table["weight"] / UNIT).round().cast("int64")
     summed = (
         table.mutate(whole=whole)
