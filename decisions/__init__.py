@@ -12,6 +12,7 @@ Read in this order; a module imports only from the ones above it:
     features      what a segment may read: the builder's schema
     rules         CEL: syntax, values, parser, evaluator, checker (a package with a map of its own)
     clock         the calendar of one time zone
+    hours         weekly hours as minutes of the week
     admission     a value in; it, or what of it is granted, or ABSENT out
     facts         what is known of one visitor on one request, and granted
     experiments   buckets and variants
@@ -41,7 +42,8 @@ Read in this order; a module imports only from the ones above it:
     tokens        fragments parsed, each token known
     compiling     a written playbook in, a program out, or every error at once
     rehearsal     a playbook's own tests against its program
-    explain       steps in sentences
+    conditions    each condition of an expression, and what it found
+    explain       why a decision came out so, and why a rule did not take the slot
     silences      warnings, but for those that are silenced by name
     suspects      rules that are legal and hardly meant
     lint          what is legal and still not meant

@@ -8,7 +8,10 @@ from zoneinfo import ZoneInfo
 _QUARTER_S = 900  # no zone has changed its offset within a quarter of an hour since 1972
 _DAY_S = 86_400
 _EPOCH_DAY = 719_163  # datetime's ordinal of 1970-01-01
-_WEEKDAYS = ("thu", "fri", "sat", "sun", "mon", "tue", "wed")  # it was a Thursday
+_THURSDAY = 3  # of the week that the epoch began in
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+WEEK_MIN = 7 * 1_440
 
 
 class Calendar:
@@ -30,7 +33,11 @@ class Calendar:
 
     def weekday(self, now_s: float) -> str:
         """`mon` to `sun`."""
-        return _WEEKDAYS[self._local_s(now_s) // _DAY_S % 7]
+        return DAYS[(self._local_s(now_s) // _DAY_S + _THURSDAY) % 7]
+
+    def minute(self, now_s: float) -> int:
+        """Of the week, by the clock on the wall: 0 is Monday 00:00, 10,079 the last."""
+        return (self._local_s(now_s) // 60 + _THURSDAY * 1_440) % WEEK_MIN
 
     def date(self, now_s: float) -> str:
         """`2026-11-21`."""

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from decisions.declaring import check_duration, check_name, checked, needs_of, zone_of
 from decisions.experiments import UNITS
 from decisions.findings import Findings
+from decisions.hours import Edges, edges_of
 from decisions.learn import MAX_TIMES
 from decisions.lowering import lower
 from decisions.playbook import Experiment, Rule, Settings, duration_s
@@ -36,12 +37,13 @@ class Draft(NamedTuple):
     needs: int
     from_s: float
     until_s: float
+    hours: Edges
 
     @property
     def plain(self) -> bool:
         """Whether a match always takes the slot."""
         rule = self.rule
-        scheduled = self.from_s > -NEVER_S or self.until_s < NEVER_S
+        scheduled = self.from_s > -NEVER_S or self.until_s < NEVER_S or self.hours != ()
         held = rule.cap is not None or rule.experiment is not None
         return not scheduled and not held and rule.when_stale == "serve"
 
@@ -76,10 +78,11 @@ def draft_rules(findings: Findings, schema: Schema, *, allow_shadowed: bool) -> 
         before = len(findings.problems)
         _check_rule(findings, rule, first_places, place)
         from_s, until_s = _schedule(findings, rule, place)
+        hours = _hours(findings, rule, place)
         typed = checked(findings, rule.when, schema, "rules", place, "when")
         if typed and len(findings.problems) == before:
             lowered, needs = lower(typed.expr, schema), needs_of(schema, typed)
-            drafts[place] = Draft(place, rule, typed, lowered, needs, from_s, until_s)
+            drafts[place] = Draft(place, rule, typed, lowered, needs, from_s, until_s, hours)
     _check_layers(findings)
     in_order = [drafts[place] for place in order if place in drafts]
     if not allow_shadowed:
@@ -180,6 +183,15 @@ def _schedule(findings: Findings, rule: Rule, place: int) -> tuple[float, float]
         message = f"expected from before until, got {rule.from_} and {rule.until}"
         findings.add("empty-schedule", message, "rules", place, "until")
     return from_s, until_s
+
+
+def _hours(findings: Findings, rule: Rule, place: int) -> Edges:
+    """The hours of a rule's week; () for always."""
+    try:
+        return edges_of(rule.hours) if rule.hours else ()
+    except ValueError as error:
+        findings.add("bad-hours", str(error), "rules", place, "hours")
+        return ()
 
 
 def _moment(

@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from decisions.clock import DAYS
 from decisions.consent import AUTHENTICATED, FUNCTIONAL, NEED_AN_ID
 from decisions.errors import EvaluationError
 from decisions.experiments import CUSTOMER, Split, Units
 from decisions.facts import Facts
+from decisions.hours import is_open
 from decisions.reasons import Reason, Step
 from decisions.tables import Limit, Rule, Slot
 
@@ -112,7 +114,7 @@ def _first(
         try:
             if (scan or place in unsure) and slot.condition(place)(facts) is not True:
                 continue
-            outcome = _consider(rule, around, left)
+            outcome = _consider(rule, facts, around, left)
         except EvaluationError as error:
             if why_absent is not None:
                 steps.append(_error_value(rule, error, why_absent))
@@ -146,7 +148,7 @@ def _taken(
     )
 
 
-def _consider(rule: Rule, around: Circumstances, left: dict[str, float]) -> Outcome:
+def _consider(rule: Rule, facts: Facts, around: Circumstances, left: dict[str, float]) -> Outcome:
     """A rule that matches: is it shown, and which variant?
 
     left: salt of a traffic map → the share of it that no experiment met so far could have taken.
@@ -159,11 +161,19 @@ def _consider(rule: Rule, around: Circumstances, left: dict[str, float]) -> Outc
         return Outcome(Step(rule.id, Reason.STALE))
     if not rule.from_s <= around.now_s < rule.until_s:
         return Outcome(Step(rule.id, Reason.OUT_OF_SCHEDULE))
+    if rule.hours and not is_open(rule.hours, minute := facts.minute()):
+        return Outcome(Step(rule.id, Reason.OUT_OF_SCHEDULE, _wall_clock(minute)))
     if rule.limit is not None and _is_spent(rule.id, rule.limit, around):
         return Outcome(Step(rule.id, Reason.CAPPED))
     if rule.split is None:
         return Outcome(Step(rule.id, Reason.MATCH), "")
     return _enter(rule.id, rule.split, around, left)
+
+
+def _wall_clock(minute: int) -> str:
+    """A minute of the week as `fri 23:05 is outside its hours`."""
+    day, minute = divmod(minute, 1_440)
+    return f"{DAYS[day]} {minute // 60:02}:{minute % 60:02} is outside its hours"
 
 
 def _is_spent(rule_id: str, limit: Limit, around: Circumstances) -> bool:

@@ -60,6 +60,11 @@ class Facts(dict[str, Any]):
         self[name] = value
         return value
 
+    def minute(self) -> int:
+        """Of the week, in the playbook's time zone. Raises ValueError or OverflowError where the
+        calendar ends."""
+        return self._opening.clock.minute(self.now_s)
+
     def digest(self) -> bytes:
         """4 bytes that tell apart what was given under which grants; what is derived is no part
         of it."""
@@ -122,7 +127,7 @@ class _Opening:
     """A gate under one set of grants: how each readable attribute is taken, and what is derived."""
 
     def __init__(self, gate: Gate, grants: int) -> None:
-        self.grants = grants
+        self.grants, self.clock = grants, gate.clock
         self.takes: dict[str, Take] = {}
         self.tree: dict[str, Any] = {}
         self.derived: dict[str, Derive] = {}

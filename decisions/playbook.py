@@ -92,7 +92,7 @@ class Experiment(_Written, frozen=True):
 
 class Rule(_Written, frozen=True):
     """`show` or `experiment`, not both; `from` and `until` are dates or RFC 3339 times, `until`
-    inclusive for a date."""
+    inclusive for a date; hours: days → `17:00-22:00`, in the playbook's time zone."""
 
     id: str
     slot: str
@@ -103,6 +103,7 @@ class Rule(_Written, frozen=True):
     with_: dict[str, Any] = msgspec.field(default_factory=dict, name="with")
     from_: str = msgspec.field(default="", name="from")
     until: str = ""
+    hours: dict[str, str | list[str]] = {}
     cap: Cap | None = None
     when_stale: Literal["serve", "skip"] = "serve"  # from a snapshot that is past its date
 

@@ -17,7 +17,7 @@ class Reason(enum.StrEnum):
     ABSENT = "ABSENT"  # a value the rule needs is unknown or not granted
     CAPPED = "CAPPED"  # shown as often as its cap allows
     PAUSED = "PAUSED"  # stopped by an operator
-    OUT_OF_SCHEDULE = "OUT_OF_SCHEDULE"  # before `from` or after `until`
+    OUT_OF_SCHEDULE = "OUT_OF_SCHEDULE"  # before `from`, after `until` or outside `hours`
     HOLDOUT = "HOLDOUT"  # matched, and outside the experiment's share of traffic
     STALE = "STALE"  # the snapshot is past its date and the rule does not serve then
     NO_SNAPSHOT = "NO_SNAPSHOT"  # this edge has nothing to decide with yet

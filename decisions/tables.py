@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from decisions.experiments import Split
+from decisions.hours import Edges
 from decisions.index import Index
 from decisions.learn import Learning
 from decisions.rules.evaluator import compile_expr
@@ -48,9 +49,9 @@ class Rule(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One rule, compiled.
 
     arms: variant → what it shows; a rule without an experiment has the one arm "". from_s, until_s:
-    seconds since the epoch, [from, until). tree: the checked expression in msgpack. plain:
-    matching is all there is to it: no schedule, cap, experiment. needs: what its condition may
-    read, all alternatives together.
+    seconds since the epoch, [from, until). hours: minutes of the local week. tree: the checked
+    expression in msgpack. plain: matching is all there is to it: no schedule, cap, experiment.
+    needs: what its condition may read, all alternatives together.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Rule(msgspec.Struct, frozen=True, array_like=True, gc=False):
     limit: Limit | None = None
     split: Split | None = None
     serves_stale: bool = True
+    hours: Edges = ()
 
 
 class SlotHead(msgspec.Struct, frozen=True, array_like=True):

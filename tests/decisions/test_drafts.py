@@ -91,6 +91,7 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "empty-schedule",
         "from before until",
     ),
+    ({"rules": [rule("a", FR, hours={"mon-fri": "5pm"})]}, "bad-hours", "got '5pm'"),
     (
         {"rules": [rule("a", FR, cap={"times": 0, "per": "1h"})]},
         "bad-cap",

@@ -87,6 +87,22 @@ def test_a_schedule_of_dates_counts_in_the_zone_of_the_playbook(moment: str, fra
     assert (held in decision.steps) is (fragment == "promo/none")
 
 
+def test_hours_are_those_of_the_playbooks_week_and_the_step_says_when_it_was() -> None:
+    weekly = {"mon-fri": "17:00-22:00"}
+    compiled = decode(program(rules=[rule("evening", "true", hours=weekly)]).encode())
+    for moment, shown in (("15:59", False), ("16:00", True), ("20:59", True), ("21:00", False)):
+        now = datetime.datetime.fromisoformat(f"2026-11-20T{moment}+00:00").timestamp()
+        decision = decide(compiled, {}, now=now)
+        assert (decision.rule == "evening") is shown
+    held = Step("evening", Reason.OUT_OF_SCHEDULE, "fri 22:00 is outside its hours")
+    assert decision.steps[0] == held
+
+
+def test_beyond_the_calendar_hours_are_a_rule_that_breaks() -> None:
+    compiled = program(rules=[rule("evening", "true", hours={"fri": "17:00-22:00"})])
+    assert decide(compiled, {}, now=1e13).steps[0].reason == Reason.ERROR
+
+
 def test_a_cap_counts_what_was_seen_within_its_window() -> None:
     compiled = program()
     three = [("cart-rescue", NOW - hours * 3_600) for hours in (1, 2, 23)]
@@ -302,16 +318,19 @@ MASKS = st.sampled_from(
     ]
 )
 SEEN = st.lists(st.tuples(st.sampled_from(["r0", "r3", "r6"]), st.just(NOW - 60)), max_size=3)
+MOMENTS = st.sampled_from([NOW, NOW + 12 * 3_600])  # inside hours, outside
 COMPILED: dict[tuple[int, ...], Program] = {}
 
 
 def of_whens(places: tuple[int, ...]) -> Program:
-    """The rules of these places; every third has a cap, every fourth an experiment."""
+    """The rules of these places; every third has a cap, every fourth an experiment, every fifth
+    hours."""
     if places not in COMPILED:
         rules = []
         for number, place in enumerate(places):
             more: dict[str, Any] = {"cap": {"times": 1, "per": "1h"}} if place % 3 == 0 else {}
             more |= {"experiment": OFFER} if place % 4 == 0 else {}
+            more |= {"hours": {"wed-thu": "00:00-12:30"}} if place % 5 == 0 else {}
             rules.append(rule(f"r{number}", WHENS[place], **more))
         COMPILED[places] = program(rules=rules)
     return COMPILED[places]
@@ -327,16 +346,17 @@ ORDERS = st.sampled_from(
 
 
 @settings(max_examples=400)
-@given(ORDERS, FACTS, MASKS, SEEN, st.sampled_from([None, "v1", "v2", "v3", "v4"]))
+@given(ORDERS, FACTS, MASKS, SEEN, st.sampled_from([None, "v1", "v2", "v3", "v4"]), MOMENTS)
 def test_the_index_and_the_plain_scan_decide_alike(
     places: tuple[int, ...],
     facts: dict[str, Any],
     grants: int,
     seen: list[tuple[str, float]],
     unit: str | None,
+    now: float,
 ) -> None:
     compiled = of_whens(places)
-    more: dict[str, Any] = {"grants": grants, "now": NOW, "seen": seen, "unit": unit}
+    more: dict[str, Any] = {"grants": grants, "now": now, "seen": seen, "unit": unit}
     fast = compiled.decide("hero", facts, **more)
     scan = compiled.decide("hero", facts, explain=True, **more)
     held = tuple(s for s in scan.steps if s in fast.steps or s.reason not in ("ABSENT", "ERROR"))
