@@ -49,10 +49,12 @@ _NUMBERED = re.compile(r"(?:.*/)?([1-9][0-9]{0,15})\.jws", re.ASCII)
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """A store's ledger and its revision; revision 0 is a store that has none yet."""
+    """A store's ledger, its revision and the id of the key that signed it; revision 0 is a store
+    that has none yet."""
 
     revision: int = 0
     ledger: Ledger | None = None
+    signer: str = ""
 
 
 def read_ledger(store: Store, keys: PublicKeys) -> Recorded:
@@ -63,7 +65,7 @@ def read_ledger(store: Store, keys: PublicKeys) -> Recorded:
             payload = signing.verify_bytes(token, keys, signing.LEDGER)
             recorded = msgspec.msgpack.decode(payload, type=tuple[int, bytes])
             if recorded[0] == revision:
-                return Recorded(revision, ledgers.decode(recorded[1]))
+                return Recorded(revision, ledgers.decode(recorded[1]), signing.signer(token))
         except Untrusted:  # not ours: whoever can write here cannot stop us by it
             continue
         except (msgspec.DecodeError, ProgramError) as error:
@@ -95,7 +97,7 @@ def publish(
     since: the ledger as it was read before the parts were made. now_s: the time by the clock, not
     the moment the data is built for. keys: whose versions and ledgers count besides this key's.
     Raises LedgerMoved when another publisher grew the ledger meanwhile (build again), Conflict for
-    a ledger that forgets, TooLarge for parts that edges would refuse, StoreUnavailable.
+    a ledger that forgets or is lost, TooLarge for parts that edges would refuse, StoreUnavailable.
     """
     trusted = {**(keys or {}), **key.public()}
     draft = Manifest(
@@ -106,6 +108,7 @@ def publish(
         parts=tuple(sorted((part.ref for part in parts), key=lambda ref: ref.name)),
     )
     check_sizes(draft, limits or Limits())
+    _check_not_lost(store, channel, since, trusted)
     _record(store, ledger, key, since, trusted)
     for part in parts:
         _upload(store, part)
@@ -165,6 +168,20 @@ def ledger_path(revision: int) -> str:
     return f"{LEDGERS}{revision}.jws"
 
 
+def _check_not_lost(store: Store, channel: str, since: Recorded, keys: PublicKeys) -> None:
+    """Raises Conflict where there were bundles and no ledger is found: a new one would deal every
+    visitor anew and read every cookie wrongly."""
+    if since.revision:
+        return
+    before = _highest(store, channel, keys)  # first: a ledger is written before its version
+    if before is not None and read_ledger(store, keys).revision == 0:
+        raise Conflict(
+            f"expected the ledger that version {before[0].version} of {channel} was built with, "
+            f"found none that our keys signed - at {store.where} {LEDGERS}: put it back from a "
+            "backup, or the public key that signed it into the key set"
+        )
+
+
 def _record(
     store: Store, ledger: Ledger, key: PrivateKey, since: Recorded, keys: PublicKeys
 ) -> None:
@@ -179,8 +196,8 @@ def _record(
         raise LedgerMoved(ledger_path(since.revision + 1), store.where)
     if since.ledger is not None and not ledger.extends(since.ledger):
         raise Conflict(f"expected a ledger that extends revision {since.revision}, got another")
-    if ledger == since.ledger:
-        return
+    if ledger == since.ledger and since.signer == key.kid:
+        return  # of another key it is signed anew: that key may be retired
     revision = _free(since.revision, taken)
     payload = msgspec.msgpack.encode((revision, ledger.encode()))
     token = signing.sign_bytes(payload, key, signing.LEDGER)

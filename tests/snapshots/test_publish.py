@@ -338,6 +338,28 @@ def test_a_rotated_publisher_goes_on_where_the_old_key_was() -> None:
     assert read_ledger(store, KEY.public()).revision == 1
 
 
+def test_a_new_key_signs_the_ledger_anew_so_that_the_old_one_may_be_retired() -> None:
+    store = MemoryStore()
+    publish_to(store, b"one", grown=["k/shoes"])
+    publish_to(store, b"two", grown=["k/shoes"], key=OTHER, keys=KEY.public())
+    recorded = read_ledger(store, OTHER.public())
+    assert recorded.ledger
+    assert (recorded.revision, recorded.signer) == (2, OTHER.kid)
+    assert publish_to(store, b"three", key=OTHER).version == 3
+    recorded = read_ledger(store, OTHER.public())
+    assert recorded.ledger
+    assert (recorded.revision, recorded.ledger.names) == (2, ("k/shoes",))
+
+
+def test_a_ledger_that_is_lost_stops_the_publisher_before_anything_is_written() -> None:
+    store = store_with(b"one", b"two")
+    del store.objects[ledger_path(1)]
+    before = dict(store.objects)
+    with pytest.raises(Conflict, match=r"the ledger that version 2 of live was built with, .*back"):
+        publish_to(store)
+    assert store.objects == before
+
+
 def test_what_edges_would_refuse_is_not_published() -> None:
     store = MemoryStore()
     with pytest.raises(TooLarge, match="expected at most 2 parts, got 6"):
