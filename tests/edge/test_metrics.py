@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from edge import metrics
 from edge.metrics import Metrics, exposition, summed
 
@@ -70,3 +72,12 @@ def test_the_exposition_has_types_and_cumulative_buckets() -> None:
     assert 'decide_seconds_bucket{le="+Inf"} 4\n' in text
     assert "decide_seconds_sum 5.00044\n" in text
     assert "decide_seconds_count 4\n" in text
+
+
+def test_a_process_of_somebody_else_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(pid: int, signal: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("edge.metrics.os.kill", refuse)
+
+    assert metrics.lives(1)

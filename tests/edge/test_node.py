@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from edge.cli import main
 from edge.commands.keys import rotate
 from tests.edge.nodes import Node, kill, publish, wait_until
 
@@ -28,6 +29,7 @@ def test_a_node_without_a_snapshot_is_alive_and_recovers_by_itself(tmp_path: Pat
         wait_until(lambda: node.answers("readyz") == 200)
         assert node.hero() == "<h1>Welcome</h1>"
         wait_until(lambda: node.status()["troubles"] == [])
+        assert main(["health", "--port", str(node.port), "--ready"]) == 0
 
 
 def test_every_worker_follows_a_new_version_and_counts_are_summed(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
@@ -372,3 +373,29 @@ async def test_no_request_makes_a_fragment_fail(
     await SHOP.edge(scope, None, send)  # type: ignore[arg-type] # a GET receives nothing
 
     assert sent[0]["status"] == 200
+
+
+async def test_a_stream_that_never_ends_is_refused_at_the_limit() -> None:
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(100):
+            yield b"x" * 1_024
+
+    reply = await Shop().browser().send("POST", "/_ew/v1/events", content=endless())
+
+    assert problem(reply)[:2] == (413, "body-too-large")
+
+
+async def test_signing_in_again_or_seeing_the_default_teaches_nothing_wrong() -> None:
+    shop = Shop()
+    browser = shop.browser()
+    await browser.consent("functional", "personalization")
+    x = (await browser.visit())["decisions"][0]["x"]
+    events = [browser.event("seen", x=x), browser.event("article_read", x="forged")]
+    events += [browser.event("product_view", item="1", category="nobody-knows")]
+    events += [browser.event("sign_out")]
+
+    reply = await browser.send("POST", "/_ew/v1/events", json={"events": [*events, events[1]]})
+
+    assert reply.json() == {"accepted": 5}
+    assert shop.counted("edgewise_interest_keys_unknown_total") == 1
+    assert shop.counted('edgewise_exposures_total{result="malformed"}') == 2
