@@ -60,12 +60,17 @@ class LocalCopy:
         with _disk("prepare the local copy", self.directory):
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._parts.mkdir(mode=0o700, exist_ok=True)
-            for folder in (self.directory, self._parts):
-                _check_owner(folder)
+            self.check_owners()
             self.unpoint()
             for folder in (self.directory, self._parts):
                 for file in folder.glob(f"*{UNFINISHED}"):
                     file.unlink()
+
+    def check_owners(self) -> None:
+        """Raises DiskRefused for folders that another user could change under us."""
+        for folder in (self.directory, self._parts):
+            with _disk("look at the local copy", folder):
+                _check_owner(folder)
 
     def path_of(self, part: PartRef) -> Path:
         """Where the raw bytes of a part lie, if they do."""
@@ -129,8 +134,10 @@ class LocalCopy:
         """Every part of this manifest was verified since the start: workers, open it.
 
         What is trusted becomes the pointer by a second name for the same file: so a node starts
-        from its copy though the disk is full.
+        from its copy though the disk is full. What is pointed at already stays as it is.
         """
+        if self._read(SERVING) == token:
+            return
         if self._read(TRUSTED) == token:
             unfinished = self.directory / (SERVING + UNFINISHED)
             with contextlib.suppress(OSError):  # a file system without second names: written anew
@@ -159,6 +166,7 @@ class LocalCopy:
             return None
         seen = (status.st_mtime_ns, status.st_ino, status.st_size)
         if seen != self._seen:
+            self.check_owners()
             token = self._read(SERVING)
             self._serving = signing.verify(token, self.keys) if token else None
             self._seen = seen

@@ -16,7 +16,14 @@ import msgspec
 from snapshots import signing
 from snapshots.bundle import unpacked
 from snapshots.contents import passed_over, wanted
-from snapshots.errors import NotThere, SnapshotError, StoreUnavailable, Unreadable, Untrusted
+from snapshots.errors import (
+    DiskRefused,
+    NotThere,
+    SnapshotError,
+    StoreUnavailable,
+    Unreadable,
+    Untrusted,
+)
 from snapshots.local import LocalCopy
 from snapshots.manifest import Manifest, channel_path, part_path
 from snapshots.snapshot import PathOf, open_snapshot
@@ -103,11 +110,18 @@ class Syncer:
         """What a node does first, without the store: take the pointer down, and put it up again if
         the copy that was trusted before is here, whole, and opens — even past its date."""
         now_s = self._clock()
+        refused: SnapshotError | None = None
         try:
             self.local.prepare()
-            self._reopen()
+        except DiskRefused as error:  # read-only: the pointer stays up, so look at what it names
+            refused = error
+        try:
+            if refused is None or self.local.is_pointed():
+                self._reopen()
         except SnapshotError as error:
-            self._status = self._failed(error, now_s, failures=0)
+            refused = refused or error
+        if refused is not None:
+            self._status = self._failed(refused, now_s, failures=0)
         return self.status
 
     def once(self) -> SyncStatus:
@@ -122,6 +136,7 @@ class Syncer:
         return self.status
 
     def _reopen(self) -> None:
+        self.local.check_owners()
         manifest = self.local.trusted()
         if manifest is None or manifest.channel != self.channel:
             return

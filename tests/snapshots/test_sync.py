@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from snapshots import signing
 from snapshots.bundle import pack
-from snapshots.errors import Malformed, StoreUnavailable
+from snapshots.errors import DiskRefused, Malformed, StoreUnavailable
 from snapshots.local import HIGHEST, SERVING, TRUSTED, LocalCopy
 from snapshots.manifest import Manifest, channel_path, part_path, version_path
 from snapshots.snapshot import PathOf
@@ -306,6 +306,38 @@ def test_a_node_starts_from_its_copy_though_the_disk_is_full(
     monkeypatch.setattr(os, "fsync", full)
     status = syncer_of(store, tmp_path).start()
     assert (status.version, status.refused, serving(tmp_path)) == (1, None, 1)
+
+
+def test_a_node_starts_from_its_copy_though_the_disk_is_read_only_and_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuses(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    store = store_with(b"one")
+    synced(store, tmp_path)
+    for place, name in ((os, "open"), (os, "link"), (Path, "replace"), (Path, "unlink")):
+        monkeypatch.setattr(place, name, refuses)
+    syncer = syncer_of(store, tmp_path)
+    status = syncer.start()
+    assert (status.version, serving(tmp_path)) == (1, 1)
+    assert status.refused and "let the node write there" in status.refused.what
+    assert syncer.once().refused is None
+    publish_to(store, b"two")
+    status = syncer.once()
+    assert status.refused and status.refused.reason == "disk-refused"
+    assert (status.version, serving(tmp_path)) == (1, 1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_cache_that_another_user_could_change_is_opened_by_nobody(tmp_path: Path) -> None:
+    synced(store_with(b"one"), tmp_path)
+    os.chown(tmp_path / "parts", 12_345, 12_345)
+    with pytest.raises(DiskRefused, match="got one of user 12345"):
+        serving(tmp_path)
+    status = syncer_of(store_with(b"one"), tmp_path).start()
+    assert status.version == 0
+    assert status.refused and status.refused.reason == "disk-refused"
 
 
 def flipped(store: MemoryStore, path: str) -> None:
