@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from decisions.errors import PlaybookErrors
+from decisions.features import PER_CATEGORY, TOTALS, WINDOWS
+from snapshots.build.reading import read_playbook
 from snapshots.build.sources import CategoryMap, read_sources
 from tests.snapshots.build.market import Market
 
@@ -67,3 +70,33 @@ def test_what_has_the_right_shape_and_no_meaning_is_refused(
     market: Market, old: str, new: str, what: str
 ) -> None:
     assert what in str(refused(market, old, new))
+
+
+def blocks() -> list[str]:
+    """The YAML blocks of the builder's page: sources.yaml, then segments."""
+    page = (GROCER.parents[1] / "docs" / "builder.md").read_text(encoding="utf-8")
+    return re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+
+
+def test_the_sources_on_the_builders_page_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "sources.yaml").write_text(blocks()[0], encoding="utf-8")
+    sources = read_sources(tmp_path).sources
+    assert sources.customers is not None
+    assert set(sources.customers.traits) == {"tier", "home"}
+
+
+def test_the_segments_on_the_builders_page_are_those_of_the_example() -> None:
+    segments = read_playbook(GROCER).segments
+    for line in blocks()[1].splitlines():
+        name, _, when = line.partition(": ")
+        assert segments[name].when == when
+
+
+def test_every_feature_is_on_the_builders_page() -> None:
+    page = (GROCER.parents[1] / "docs" / "builder.md").read_text(encoding="utf-8")
+    for name in (*TOTALS, "first_at", "last_at", "weekday"):
+        assert f"`purchases.{name}" in page
+    for measure in PER_CATEGORY:
+        assert f"`{measure}_W[c]`" in page
+    for window in WINDOWS:
+        assert f"`{window}`" in page
