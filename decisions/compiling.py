@@ -181,6 +181,7 @@ def _rule(draft: Draft, grown: Ledger) -> Rule:
         split=None if rule.experiment is None else _split(rule.id, rule.experiment, grown),
         serves_stale=rule.when_stale == "serve",
         hours=draft.hours,
+        once=rule.once_per_page,
     )
 
 

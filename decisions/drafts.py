@@ -44,7 +44,7 @@ class Draft(NamedTuple):
         """Whether a match always takes the slot."""
         rule = self.rule
         scheduled = self.from_s > -NEVER_S or self.until_s < NEVER_S or self.hours != ()
-        held = rule.cap is not None or rule.experiment is not None
+        held = rule.cap is not None or rule.experiment is not None or rule.once_per_page
         return not scheduled and not held and rule.when_stale == "serve"
 
     @property

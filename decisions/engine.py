@@ -7,7 +7,7 @@ scan of `explain` takes every rule through the very same code. Rendering comes a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -38,7 +38,8 @@ class Circumstances(msgspec.Struct, frozen=True):
     """What a decision depends on besides the facts; nothing in it that is not granted is read.
 
     unit: one id for whatever an experiment splits by, or an id of each kind. seen: (rule id,
-    seconds since the epoch) of what this visitor saw.
+    seconds since the epoch) of what this visitor saw. shown: the fragments of the page's slots that
+    were decided before this one.
     """
 
     grants: int = 0
@@ -47,6 +48,7 @@ class Circumstances(msgspec.Struct, frozen=True):
     seen: Iterable[tuple[str, float]] = ()
     control: Control = NOTHING_PAUSED
     stale: bool = False
+    shown: Collection[str] = ()
 
     def unit_of(self, kind: str) -> str:
         """The id to split by, "" for none or none that is granted."""
@@ -165,6 +167,8 @@ def _consider(rule: Rule, facts: Facts, around: Circumstances, left: dict[str, f
         return Outcome(Step(rule.id, Reason.OUT_OF_SCHEDULE, _wall_clock(minute)))
     if rule.limit is not None and _is_spent(rule.id, rule.limit, around):
         return Outcome(Step(rule.id, Reason.CAPPED))
+    if rule.once and (twice := _on_page(rule, around)):
+        return Outcome(Step(rule.id, Reason.CAPPED, f"{twice} is on the page already"))
     if rule.split is None:
         return Outcome(Step(rule.id, Reason.MATCH), "")
     return _enter(rule.id, rule.split, around, left)
@@ -182,6 +186,13 @@ def _is_spent(rule_id: str, limit: Limit, around: Circumstances) -> bool:
         return False
     since_s = around.now_s - limit.per_s
     return sum(seen == rule_id and at_s > since_s for seen, at_s in around.seen) >= limit.times
+
+
+def _on_page(rule: Rule, around: Circumstances) -> str:
+    """The first of the rule's fragments that the page shows already, "" for none. All variants of
+    an experiment are asked alike, before it is known who gets which."""
+    fragments = (arm.fragment for arm in rule.arms.values())
+    return next((name for name in fragments if name in around.shown), "")
 
 
 def _enter(rule_id: str, split: Split, around: Circumstances, left: dict[str, float]) -> Outcome:

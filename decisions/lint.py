@@ -33,6 +33,8 @@ WARNINGS: dict[str, str] = {
     "above-experiment": "A rule above an experiment reads what the goal of the experiment changes.",
     "twin-experiment": "The same variants are in two slots, as two experiments that are split "
     "apart.",
+    "idle-once": "`once_per_page` changes nothing: no slot above the rule's own can show its "
+    "fragments.",
     "sensitive-read": "A rule or tag reads something sensitive beside what an ordinary grant "
     "gives: without the opt-in, that part is absent.",
     "sensitive-segment": "A segment names an ordinary purpose, and reads what is sensitive.",

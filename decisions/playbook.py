@@ -104,6 +104,7 @@ class Rule(_Written, frozen=True):
     from_: str = msgspec.field(default="", name="from")
     until: str = ""
     hours: dict[str, str | list[str]] = {}
+    once_per_page: bool = False  # not while a slot decided before shows one of its fragments
     cap: Cap | None = None
     when_stale: Literal["serve", "skip"] = "serve"  # from a snapshot that is past its date
 

@@ -7,7 +7,7 @@ processor. Equal programs give equal bytes.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Collection, Generator, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -69,20 +69,21 @@ class Program:
         explain: bool = False,
         control: Control = NOTHING_PAUSED,
         stale: bool = False,
+        shown: Collection[str] = (),
     ) -> Decision:
         """What `slot` shows for these facts.
 
         facts: nested maps by the words of attributes, read as far as `grants` allow; or Facts,
         which bring their own grants and time. grants: names of purposes (`authenticated` too), or
         their bits. now: seconds since the epoch. unit: what experiments split by; without it none
-        is entered. seen: (rule id, when) of what was seen, for caps. Raises KeyError for a grant
-        that is no purpose, nothing else.
+        is entered. seen: (rule id, when) of what was seen, for caps. shown: the fragments of this
+        page's slots so far. Raises KeyError for a grant that is no purpose, nothing else.
         """
         place = self.slots.get(slot)
         if place is None:
             return Decision(slot, "", Reason.UNKNOWN_SLOT, (Step("", Reason.UNKNOWN_SLOT),))
         known = self.facts(facts, grants, now)
-        around = Circumstances(known.grants, known.now_s, unit, tuple(seen), control, stale)
+        around = Circumstances(known.grants, known.now_s, unit, tuple(seen), control, stale, shown)
         if not explain:
             return engine.decide(place, known, around)
         return engine.decide(place, known, around, lambda name: self.why_absent(name, known.grants))

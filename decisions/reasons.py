@@ -15,7 +15,7 @@ class Reason(enum.StrEnum):
     SPLIT = "SPLIT"  # the rule's expression is true and its experiment chose a variant
     DEFAULT = "DEFAULT"  # no rule took the slot
     ABSENT = "ABSENT"  # a value the rule needs is unknown or not granted
-    CAPPED = "CAPPED"  # shown as often as its cap allows
+    CAPPED = "CAPPED"  # seen as often as its cap allows, or on this page already
     PAUSED = "PAUSED"  # stopped by an operator
     OUT_OF_SCHEDULE = "OUT_OF_SCHEDULE"  # before `from`, after `until` or outside `hours`
     HOLDOUT = "HOLDOUT"  # matched, and outside the experiment's share of traffic

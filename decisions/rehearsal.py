@@ -100,7 +100,9 @@ class _Rehearsal:
     def _differences(
         self, given: Mapping[str, Any], grants: int, now_s: float, seen: list[tuple[str, float]]
     ) -> Iterator[Difference]:
-        for slot, expected in self.test.expect.items():
+        shown: set[str] = set()
+        for slot in sorted(self.test.expect, key=[*self.program.slots, *self.test.expect].index):
+            expected = self.test.expect[slot]
             if slot not in self.program.slots:
                 self._fault(f"unknown slot {slot}", slot, self.program.slots, "expect", slot)
             elif expected not in self.program.fragments and expected:
@@ -115,7 +117,9 @@ class _Rehearsal:
                     unit=self.test.unit or None,
                     seen=seen,
                     explain=True,
+                    shown=shown,
                 )
+                shown.add(decision.fragment)
                 if decision.fragment != expected:
                     got, reason = decision.fragment, decision.reason.value
                     yield Difference(slot, expected, got, reason, decision.steps)

@@ -39,6 +39,7 @@ def suspect_rules(warnings: Warnings, declared: Declared, drafts: Iterable[Draft
     _out_of_reach(warnings, declared.schema, listed)
     _sensitive(warnings, declared, listed)
     _twins(warnings, listed)
+    _idle_once(warnings, listed)
     for slot in settings.slots:
         mine = [draft for draft in listed if draft.rule.slot == slot]
         _catching_all(warnings, mine)
@@ -216,6 +217,24 @@ def _twins(warnings: Warnings, drafts: Iterable[Draft]) -> None:
                 "and another there"
             )
             warnings.warn("twin-experiment", message, "rules", draft.place, "experiment")
+
+
+def _idle_once(warnings: Warnings, drafts: Iterable[Draft]) -> None:
+    """A rule that waits for what no slot decided before its own can show."""
+    listed = list(drafts)
+    before: set[str] = set()
+    for slot, decl in warnings.written.settings.slots.items():
+        mine = [draft for draft in listed if draft.rule.slot == slot]
+        shown = [{arm.fragment for arm in draft.arms.values()} for draft in mine]
+        for draft, fragments in zip(mine, shown, strict=True):
+            if draft.rule.once_per_page and before.isdisjoint(fragments):
+                message = (
+                    f'once_per_page of rule "{draft.rule.id}" changes nothing: no slot above '
+                    f"{slot} can show what it shows"
+                )
+                path = ("rules", draft.place, "once_per_page")
+                warnings.warn("idle-once", message, *path)
+        before |= {decl.default}.union(*shown)
 
 
 def _likeness(experiment: Experiment) -> tuple[object, ...]:

@@ -51,7 +51,7 @@ class Rule(msgspec.Struct, frozen=True, array_like=True, gc=False):
     arms: variant → what it shows; a rule without an experiment has the one arm "". from_s, until_s:
     seconds since the epoch, [from, until). hours: minutes of the local week. tree: the checked
     expression in msgpack. plain: matching is all there is to it: no schedule, cap, experiment.
-    needs: what its condition may read, all alternatives together.
+    needs: what its condition may read, all alternatives together. once: per page.
     """
 
     id: str
@@ -67,6 +67,7 @@ class Rule(msgspec.Struct, frozen=True, array_like=True, gc=False):
     split: Split | None = None
     serves_stale: bool = True
     hours: Edges = ()
+    once: bool = False
 
 
 class SlotHead(msgspec.Struct, frozen=True, array_like=True):

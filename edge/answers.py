@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -23,11 +23,20 @@ DECISIONS = 'edgewise_decisions_total{{slot="{}",reason="{}"}}'
 JSON = (b"content-type", b"application/json")
 
 
-def decided(services: Services, visit: Visit, slots: Iterable[str]) -> list[wire.Shown]:
-    """What each slot shows. Never raises for what is inside a rule or a fragment."""
+def decided(services: Services, visit: Visit, slots: Collection[str]) -> list[wire.Shown]:
+    """What each slot shows, decided in the playbook's order, told in the order asked.
+
+    Never raises for what is inside a rule or a fragment.
+    """
     known = visit.known()
     marks = marks_of(visit, known)
-    return [_carried(services, visit, marks, show(services, visit, slot, known)) for slot in slots]
+    shown: dict[str, Shown] = {}
+    page: set[str] = set()
+    for slot in visit.serving.in_order(slots):
+        made = shown[slot] = show(services, visit, slot, known, page)
+        if made.text:
+            page.add(made.decision.fragment)
+    return [_carried(services, visit, marks, shown[slot]) for slot in slots]
 
 
 def marks_of(visit: Visit, known: Known) -> Marks:
@@ -46,9 +55,12 @@ def without_snapshot(services: Services, slots: Iterable[str]) -> list[wire.Show
     return shown
 
 
-def show(services: Services, visit: Visit, slot: str, known: Known) -> Shown:
+def show(
+    services: Services, visit: Visit, slot: str, known: Known, page: Collection[str] = ()
+) -> Shown:
     """One decision and its text, counted."""
-    shown = visit.show(slot, known, services.complaints.about, explain=services.config.dev)
+    complain, explain = services.complaints.about, services.config.dev
+    shown = visit.show(slot, known, complain, page=page, explain=explain)
     there = slot in visit.serving.program.slots  # a counter per name that somebody made up: no
     count(services, slot if there else "", shown.decision.reason)
     return shown

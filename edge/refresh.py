@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from typing import Any, Protocol
 
 from decisions.engine import Decision
@@ -79,6 +79,7 @@ class Serving:
     """A snapshot and what follows from it once and for all. Immutable; a visit pins one."""
 
     __slots__ = (
+        "_order",
         "asked",
         "learning",
         "membership",
@@ -97,12 +98,18 @@ class Serving:
         self.learning = self.program.learning
         self.sensitive = self.learning.sensitive
         self.names = Names(self.program)
+        self._order = {name: number for number, name in enumerate(self.program.slots)}
         self.asked: dict[tuple[Any, ...], Any] = {}  # what `visit.Reception` remembers of it
         self.query_keys = tuple(
             name.removeprefix(_QUERY)
             for name in self.program.schema.attributes
             if name.startswith(_QUERY)
         )
+
+    def in_order(self, slots: Iterable[str]) -> list[str]:
+        """Each of these slots once, in the playbook's order, in which a page is decided."""
+        order = self._order
+        return sorted(set(slots), key=lambda slot: (order.get(slot, -1), slot))
 
     def is_stale(self, now_s: float) -> bool:
         """Whether it is past its date."""

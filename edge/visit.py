@@ -6,7 +6,7 @@ through the program's gate. It holds the only mutable thing of a request: the pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -129,13 +129,21 @@ class Visit:
         known: Known,
         complain: Callable[[str, BaseException], None],
         *,
+        page: Collection[str] = (),
         explain: bool = False,
     ) -> Shown:
         """The decision and its text. A fragment that fails gives way to the slot's default, and
-        that one to nothing. Never raises. explain: a step for every rule that was looked at."""
+        that one to nothing. Never raises. page: the fragments that other slots of it show already.
+        explain: a step for every rule that was looked at."""
         program, facts = self.serving.program, known.facts
         decision = program.decide(
-            slot, facts, unit=known.units, seen=known.seen, explain=explain, stale=known.is_stale
+            slot,
+            facts,
+            unit=known.units,
+            seen=known.seen,
+            explain=explain,
+            stale=known.is_stale,
+            shown=page,
         )
         place = program.slots.get(slot)
         is_json = place is not None and place.json

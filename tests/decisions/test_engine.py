@@ -119,6 +119,17 @@ def test_a_cap_reads_nothing_without_the_functional_purpose() -> None:
     assert compiled.decide("hero", facts, now=NOW, seen=seen, grants={"functional"}).rule == ""
 
 
+@pytest.mark.parametrize("more", [{"show": "hero/loyal"}, {"experiment": OFFER | {"traffic": 100}}])
+def test_a_rule_for_once_per_page_leaves_the_slot_to_the_next(more: dict[str, Any]) -> None:
+    compiled = decode(program(rules=[rule("a", "true", once_per_page=True, **more)]).encode())
+    shown = more.get("show", "hero/cart")
+    assert decide(compiled, {}, unit="v", shown={"promo/spring"}).rule == "a"
+    held = decide(compiled, {}, unit="v", shown={shown})
+    again = Step("a", Reason.CAPPED, f"{shown} is on the page already")
+    assert (held.fragment, held.steps) == ("hero/welcome", (again, Step("", Reason.DEFAULT)))
+    assert held.probability == 1.0
+
+
 def test_a_stale_snapshot_skips_the_rules_that_say_so() -> None:
     compiled = program(rules=[rule("a", "true", when_stale="skip", show="hero/shoes")])
     assert decide(compiled, {}).rule == "a"
@@ -319,18 +330,20 @@ MASKS = st.sampled_from(
 )
 SEEN = st.lists(st.tuples(st.sampled_from(["r0", "r3", "r6"]), st.just(NOW - 60)), max_size=3)
 MOMENTS = st.sampled_from([NOW, NOW + 12 * 3_600])  # inside hours, outside
+SHOWN = st.sampled_from([set[str](), {"hero/loyal"}, {"hero/cart"}])
 COMPILED: dict[tuple[int, ...], Program] = {}
 
 
 def of_whens(places: tuple[int, ...]) -> Program:
     """The rules of these places; every third has a cap, every fourth an experiment, every fifth
-    hours."""
+    hours, every seventh is shown once per page."""
     if places not in COMPILED:
         rules = []
         for number, place in enumerate(places):
             more: dict[str, Any] = {"cap": {"times": 1, "per": "1h"}} if place % 3 == 0 else {}
             more |= {"experiment": OFFER} if place % 4 == 0 else {}
             more |= {"hours": {"wed-thu": "00:00-12:30"}} if place % 5 == 0 else {}
+            more |= {"once_per_page": True} if place % 7 == 0 else {}
             rules.append(rule(f"r{number}", WHENS[place], **more))
         COMPILED[places] = program(rules=rules)
     return COMPILED[places]
@@ -346,7 +359,7 @@ ORDERS = st.sampled_from(
 
 
 @settings(max_examples=400)
-@given(ORDERS, FACTS, MASKS, SEEN, st.sampled_from([None, "v1", "v2", "v3", "v4"]), MOMENTS)
+@given(ORDERS, FACTS, MASKS, SEEN, st.sampled_from([None, "v1", "v2", "v3", "v4"]), MOMENTS, SHOWN)
 def test_the_index_and_the_plain_scan_decide_alike(
     places: tuple[int, ...],
     facts: dict[str, Any],
@@ -354,9 +367,11 @@ def test_the_index_and_the_plain_scan_decide_alike(
     seen: list[tuple[str, float]],
     unit: str | None,
     now: float,
+    shown: set[str],
 ) -> None:
     compiled = of_whens(places)
     more: dict[str, Any] = {"grants": grants, "now": now, "seen": seen, "unit": unit}
+    more["shown"] = shown
     fast = compiled.decide("hero", facts, **more)
     scan = compiled.decide("hero", facts, explain=True, **more)
     held = tuple(s for s in scan.steps if s in fast.steps or s.reason not in ("ABSENT", "ERROR"))

@@ -17,6 +17,7 @@ from decisions.playbook import (
 from decisions.program import Program
 from decisions.reasons import Reason
 from decisions.rehearsal import Rehearsed, moment_s, rehearse
+from tests.decisions.written import playbook, rule
 
 NOW_S = 1_795_000_000.0
 SETTINGS = {
@@ -161,6 +162,16 @@ def test_tests_are_numbered_as_they_stand(program: Program) -> None:
         (0, "", True),
         (1, "b", False),
     ]
+
+
+def test_the_slots_of_a_test_are_one_page_in_the_order_of_the_playbook() -> None:
+    rules = [
+        rule("first", "true"),
+        rule("second", "true", slot="promo", show="hero/loyal", once_per_page=True),
+    ]
+    compiled = compile_playbook(playbook(rules=rules))
+    assert run(compiled, expect={"promo": "promo/none", "hero": "hero/loyal"}).passed
+    assert run(compiled, expect={"promo": "hero/loyal"}).passed
 
 
 def test_a_slot_may_be_expected_to_show_nothing(program: Program) -> None:

@@ -247,3 +247,20 @@ def test_a_segment_that_reads_what_is_sensitive_under_an_ordinary_purpose(
     messages = [w.message for w in warnings(written) if w.code == "sensitive-segment"]
     message = f'segment "patient" says {said}, and reads what is sensitive: it needs sensitive, too'
     assert messages == ([message] if said else [])
+
+
+def test_a_rule_waits_only_for_what_a_slot_above_its_own_can_show() -> None:
+    once = {"once_per_page": True}
+    rules = [
+        rule("top", FR, **once),
+        rule("other", FR, slot="promo", show="promo/spring", **once),
+        rule("again", "cart.items > 0", slot="promo", **once),
+        rule("offer", "cart.items > 2", slot="promo", experiment=OFFER, **once),
+        rule("default", "cart.items > 4", slot="promo", show="hero/welcome", **once),
+    ]
+    changes = "changes nothing: no slot above"
+    assert found("idle-once", *rules) == [
+        f'once_per_page of rule "top" {changes} hero can show what it shows',
+        f'once_per_page of rule "other" {changes} promo can show what it shows',
+        f'once_per_page of rule "offer" {changes} promo can show what it shows',
+    ]

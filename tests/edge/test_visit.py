@@ -7,7 +7,9 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.edge.shop import NOW_S, Shop, identify_token
+from edge.refresh import Served
+from tests.decisions.written import rule
+from tests.edge.shop import NOW_S, Shop, identify_token, snapshot
 
 pytestmark = pytest.mark.anyio
 
@@ -186,6 +188,20 @@ async def test_a_json_slot_has_json_and_an_unknown_slot_has_nothing() -> None:
         {"slot": "feed", "json": {"items": [1, 2]}, "x": told["decisions"][0]["x"]},
         {"slot": "nowhere", "html": ""},
     ]
+
+
+async def test_a_fragment_is_on_a_page_once_whatever_the_order_its_slots_are_asked_in() -> None:
+    again = rule("again-promo", 'geo.country == "FR"', slot="promo", show="hero/loyal",
+                 once_per_page=True)  # fmt: skip
+    rules = [rule("fr", 'geo.country == "FR"'), again]
+    browser = Shop(Served(snapshot(rules=rules))).browser(**{"x-geo-country": "FR"})
+
+    both = (await browser.visit(slots=("promo", "hero", "promo")))["decisions"]
+    alone = (await browser.visit(slots=("promo",)))["decisions"]
+
+    assert [shown["slot"] for shown in both] == ["promo", "hero", "promo"]
+    assert [shown["html"] for shown in both] == ["", "<p>Welcome back</p>", ""]
+    assert alone[0]["html"] == "<p>Welcome back</p>"
 
 
 async def test_names_appear_only_for_developers() -> None:
