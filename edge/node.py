@@ -53,7 +53,7 @@ def serve(config: Config, say: Callable[[str], None]) -> int:
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
     config = _with_ports(config)
     refuse_demo_keys(config)
-    Path(config.cache).mkdir(parents=True, exist_ok=True)
+    Path(config.cache).mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(Path(config.cache) / LOCK):
         fresh(config.run_dir)
         background = Background(config)

@@ -107,7 +107,8 @@ def row_bits(columns: Sequence[Buffer], rows: int) -> list[bytes]:
 
 
 def booleans(column: Buffer, rows: int) -> bytes:
-    """One byte a row, 0 or 1, from bytes or from bits; raises ValueError for any other length."""
+    """One byte a row, 0 or 1, from bytes or from bits, those beyond the last row zero; raises
+    ValueError for any other length."""
     view = memoryview(column).cast("B")
     if len(view) == rows:
         return bytes(view).translate(_TRUTH)
