@@ -19,8 +19,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from decisions import consent
+from decisions.conditions import Condition
 from decisions.engine import MAX_STEPS
-from decisions.explain import sentences
+from decisions.explain import because, sentences, why_not
 from edge import exchange, metrics
 from edge.config import Config
 from edge.errors import Refused
@@ -50,17 +51,22 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
 class Question(msgspec.Struct, frozen=True):
     """The body of POST /explain. facts: nested, as in tests.yaml; unit: what experiments split by;
-    now: seconds since the epoch, 0 for this moment."""
+    now: seconds since the epoch, 0 for this moment. why_not: a rule of the slot."""
 
     slot: str
     facts: dict[str, Any] = {}
     grants: list[str] = []
     unit: str = ""
     now: float = 0.0
+    why_not: str = ""
 
 
-class Explained(msgspec.Struct, frozen=True):
-    """The decision, each step that led to it, and each step as a sentence."""
+class Explained(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The decision, each step that led to it, and each step as a sentence.
+
+    because: the sentence of what decided. why_not: what kept the rule that was asked about from the
+    slot, and conditions: each of its conditions with what it found.
+    """
 
     slot: str
     fragment: str
@@ -69,6 +75,9 @@ class Explained(msgspec.Struct, frozen=True):
     steps: list[Any]
     sentences: list[str]
     snapshot: int
+    because: str
+    why_not: list[str] = []
+    conditions: list[Condition] = []
 
 
 class Admin:
@@ -140,22 +149,28 @@ class Admin:
         except KeyError as error:
             known = ", ".join(consent.NEEDS)
             raise Refused(400, "invalid-request", f"expected of {known}, got {error}") from None
-        decision = snapshot.program.decide(
-            question.slot,
-            question.facts,
-            grants=grants,
-            now=question.now or self._clock(),
-            unit=question.unit or None,
-            explain=True,
-        )
-        return Explained(
+        program, unit = snapshot.program, question.unit or None
+        facts = program.facts(question.facts, grants, question.now or self._clock())
+        decision = program.decide(question.slot, facts, unit=unit, explain=True)
+        explained = Explained(
             decision.slot,
             decision.fragment,
             decision.variant,
             decision.reason,
             list(decision.steps[-MAX_STEPS:]),
-            sentences(snapshot.program, decision)[-MAX_STEPS:],
+            sentences(program, decision, facts)[-MAX_STEPS:],
             snapshot.version,
+            because(program, decision, facts),
+        )
+        if not question.why_not:
+            return explained
+        try:
+            told = why_not(program, question.why_not, decision, facts, unit=unit)
+        except KeyError:
+            what = f"expected a rule of slot {question.slot}, got {question.why_not!r}"
+            raise Refused(400, "invalid-request", f"{what} - at `$.why_not`") from None
+        return msgspec.structs.replace(
+            explained, why_not=told.sentences, conditions=told.conditions
         )
 
     async def _status(self, _: Request) -> Response:

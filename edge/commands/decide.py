@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
 import time
 from pathlib import Path
@@ -12,13 +13,16 @@ import yaml
 
 from decisions import consent
 from decisions.compiling import compile_playbook
-from decisions.explain import sentences
+from decisions.engine import Decision
+from decisions.explain import sentences, why_not
+from decisions.facts import Facts
 from decisions.program import Program
 from decisions.rehearsal import moment_s
 from decisions.schema import TIMESTAMP
 from edge.errors import SettingError
 from edge.published import Published, keys_in
 
+_MARKS = {True: "yes", False: "no", None: "absent"}
 GRANTS = "functional,analytics,personalization,marketing"
 
 
@@ -37,6 +41,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--explain", action="store_true", help="a sentence for every rule looked at"
     )
+    parser.add_argument(
+        "--why-not", metavar="RULE", help="what kept a rule from the slot, condition by condition"
+    )
     parser.add_argument("--render", action="store_true", help="print the fragment's text, too")
     parser.add_argument("--channel", default="live", help="of a store (default live)")
     parser.add_argument("--keys", metavar="DIR", help="check a store's signature by these keys")
@@ -49,21 +56,39 @@ def run(arguments: argparse.Namespace) -> int:
         known = ", ".join(program.slots)
         raise SettingError(f"expected one of {known}, got {arguments.slot!r} - at --slot")
     now_s = _moment(arguments.now, time.time(), program.timezone, "--now")
-    decision = program.decide(
-        arguments.slot,
-        facts := program.facts(_facts(arguments.facts, program, now_s), _grants(arguments), now_s),
-        unit=arguments.unit or None,
-        explain=arguments.explain,
-    )
+    given = _facts(arguments.facts, program, now_s)
+    facts = program.facts(given, _grants(arguments), now_s)
+    unit = arguments.unit or None
+    decision = program.decide(arguments.slot, facts, unit=unit, explain=arguments.explain)
     variant = f", variant {decision.variant}" if decision.variant else ""
     rule = f", rule {decision.rule}" if decision.rule else ""
     print(f"{decision.slot}: {decision.fragment or 'nothing'} ({decision.reason}{rule}{variant})")
     if arguments.explain:
-        for sentence in sentences(program, decision):
+        for sentence in sentences(program, decision, facts):
             print(f"  {sentence}")
+    if arguments.why_not:
+        _print_why_not(program, arguments.why_not, decision, facts, unit)
     if arguments.render:
         print(program.render(decision, facts))
     return 0
+
+
+def _print_why_not(
+    program: Program, rule: str, decision: Decision, facts: Facts, unit: str | None
+) -> None:
+    try:
+        told = why_not(program, rule, decision, facts, unit=unit)
+    except KeyError:
+        known = [each.id for each in program.slots[decision.slot].rules]
+        near = difflib.get_close_matches(rule, known, 1)
+        hint = f", did you mean {near[0]}?" if near else ""
+        what = f"expected a rule of slot {decision.slot}, got {rule!r}{hint}"
+        raise SettingError(f"{what} - at --why-not") from None
+    print(f"why not {rule}:")
+    for sentence in told.sentences:
+        print(f"  {sentence}")
+    for condition in told.conditions:
+        print(f"  [{_MARKS[condition.holds]}] {condition.text}: {condition.said}")
 
 
 def _program(arguments: argparse.Namespace) -> Program:

@@ -155,12 +155,40 @@ async def test_explain_tells_the_steps_in_sentences(config: Config) -> None:
     told = (await ask(admin, "POST", "/explain", json=question)).json()
 
     assert (told["fragment"], told["reason"], told["snapshot"]) == ("hero/loyal", "MATCH", 3)
-    assert told["sentences"][-1].startswith("hero shows hero/loyal because rule again matched")
+    said = "hero shows hero/loyal because segments contains loyal (rule again)"
+    assert told["sentences"][-1] == told["because"] == said
+    assert "why_not" not in told
+
+
+async def test_explain_tells_why_a_rule_did_not_take_its_slot(config: Config) -> None:
+    admin = admin_of(config, served=snapshot(3))
+    question = {"slot": "hero", "facts": {"interest": {"shoes": 12.0}}, "why_not": "shoes"}
+    question |= {"grants": ["personalization"]}
+
+    told = (await ask(admin, "POST", "/explain", json=question)).json()
+
+    assert told["why_not"] == [
+        'rule shoes did not match: interest["shoes"] 12 is not >= 40',
+        "hero shows hero/welcome, its default: no rule took the slot",
+    ]
+    assert told["conditions"] == [
+        {
+            "text": 'interest["shoes"] >= 40',
+            "holds": False,
+            "said": 'interest["shoes"] 12 is not >= 40',
+        }
+    ]
 
 
 @pytest.mark.parametrize(
     ("body", "status"),
-    [(b"{", 400), (b'{"slot":"hero","grants":["x"]}', 400), (b"x" * 70_000, 413)],
+    [
+        (b"{", 400),
+        (b'{"slot":"hero","grants":["x"]}', 400),
+        (b'{"slot":"hero","why_not":"french"}', 400),
+        (b'{"slot":"nowhere","why_not":"french"}', 400),
+        (b"x" * 70_000, 413),
+    ],
 )
 async def test_questions_that_make_no_sense_are_problems(
     config: Config, body: bytes, status: int

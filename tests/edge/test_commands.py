@@ -141,12 +141,34 @@ def test_decide_answers_for_a_playbook(
     assert main([*words, "--explain", "--render"]) == 0
     said = capsys.readouterr().out
     assert said.startswith("hero: hero/cart (MATCH, rule cart-reminder)\n")
-    assert "hero shows hero/cart because rule cart-reminder matched" in said
+    assert "hero shows hero/cart because tags contains cart_abandoner (rule cart-reminder)" in said
     assert "2 in your basket" in said
+
+    assert main([*words, "--why-not", "shoes"]) == 0
+    assert capsys.readouterr().out.splitlines()[1:] == [
+        "why not shoes:",
+        '  rule shoes did not match: interest["shoes"] is unknown',
+        "  hero shows hero/cart because tags contains cart_abandoner (rule cart-reminder)",
+        '  [absent] interest["shoes"] >= 40: interest["shoes"] is unknown',
+    ]
 
     assert main([*words, "--grants", ""]) == 0
     assert capsys.readouterr().out == "hero: hero/welcome (DEFAULT)\n"
     assert main([*words, "--now", "2026-01-01"]) == 0
+
+
+def test_the_page_on_rules_shows_what_decide_prints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs" / "rules.md").read_text(encoding="utf-8")
+    facts = page.split("# facts.yaml")[1].split("```")[0]
+    command, _, shown = page.split("$ edgewise ")[1].split("```")[0].partition("\n")
+    (tmp_path / "facts.yaml").write_text("#" + facts)
+    words = [str(tmp_path / word) if word == "facts.yaml" else word for word in command.split()]
+    monkeypatch.chdir(ROOT)
+
+    assert main(words) == 0
+    assert capsys.readouterr().out == shown
 
 
 def test_decide_reads_facts_from_stdin_and_enters_experiments_with_a_unit(
@@ -167,6 +189,8 @@ def test_decide_reads_facts_from_stdin_and_enters_experiments_with_a_unit(
         (["--slot", "hero", "--facts", "none.json"], "No such file or directory - at none.json"),
         (["--slot", "hero", "--grants", "all"], "expected of none, functional"),
         (["--slot", "hero", "--now", "soon"], "at --now"),
+        (["--slot", "hero", "--why-not", "shoe"], "got 'shoe', did you mean shoes? - at --why-"),
+        (["--slot", "hero", "--why-not", "?"], "expected a rule of slot hero, got '?' - at --why"),
     ],
 )
 def test_decide_says_what_it_expected(
