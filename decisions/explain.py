@@ -22,7 +22,7 @@ from decisions.program import Program
 from decisions.reasons import Reason, Step
 from decisions.rules.syntax import Attr, Binary, Expr, Literal, children
 from decisions.rules.values import ABSENT
-from decisions.tables import Rule, Slot, SlotHead
+from decisions.tables import Limit, Rule, Slot, SlotHead
 
 SENTENCES: dict[Reason, str] = {
     Reason.MATCH: "{slot} shows {shown} because {why} (rule {rule})",
@@ -30,7 +30,7 @@ SENTENCES: dict[Reason, str] = {
     "{unit} variant {detail}",
     Reason.DEFAULT: "{slot} shows {shown}, its default: no rule took the slot",
     Reason.ABSENT: "rule {rule} did not match: {why}",
-    Reason.CAPPED: "rule {rule} matched, and was seen as often as its cap allows: {cap}",
+    Reason.CAPPED: "rule {rule} matched, and {cap}",
     Reason.PAUSED: "rule {rule} matched, and is paused",
     Reason.OUT_OF_SCHEDULE: "rule {rule} matched, and is out of schedule{schedule}",
     Reason.HOLDOUT: "rule {rule} matched, and this {unit} is outside its experiment's {traffic} "
@@ -65,8 +65,9 @@ def sentences(program: Program, decision: Decision, facts: Facts) -> list[str]:
 
 def because(program: Program, decision: Decision, facts: Facts) -> str:
     """The last of `sentences`: what decided."""
-    last = msgspec.structs.replace(decision, steps=decision.steps[-1:])
-    return "".join(sentences(program, last, facts))
+    slot, last = program.slots.get(decision.slot), decision.steps[-1]
+    rules = (rule for rule in (slot.rules if slot else ()) if rule.id == last.rule)
+    return _Speaker(program, decision, facts).sentence(last, next(rules, None))
 
 
 def why_not(
@@ -101,7 +102,10 @@ class _Speaker:
         return self.program.why_absent(name, self.facts.grants)
 
     def why(self, rule: Rule) -> str:
-        """What settled the rule's condition."""
+        """What settled the rule's condition; or that it was not asked, the session holding it."""
+        for step in self.decision.steps:
+            if (step.rule, step.reason) == (rule.id, Reason.MATCH) and step.detail:
+                return f"it was {step.detail}"
         return joined(self.weighing.deciding(tree_of(rule.tree)))
 
     def sentence(self, step: Step, rule: Rule | None) -> str:
@@ -119,7 +123,7 @@ class _Speaker:
             detail=step.detail,
             unit=split.unit if split else "visitor",
             traffic=f"{split.traffic():.0%}" if split else "share",
-            cap=f"{limit.times} in {_span(limit.per_s)}" if limit else "",
+            cap=step.detail or (_spent(limit) if limit else ""),
             schedule=self._schedule(step.detail, rule) if rule and "{schedule}" in form else "",
         )
 
@@ -134,7 +138,7 @@ class _Speaker:
             return self.sentence(step, rule)
         matched = f"rule {rule.id} matched ({self.why(rule)})"
         if decision.rule:
-            return f"{matched}, and rule {decision.rule} above it took the slot"
+            return f"{matched}, and rule {decision.rule} took the slot first"
         return f"{matched}, and failed: {decision.steps[-1].detail}"
 
     def tags(self, tree: Expr) -> Iterator[str]:
@@ -165,6 +169,10 @@ def _tags(expr: Expr) -> Iterator[str]:
             yield name
     for part in children(expr):
         yield from _tags(part)
+
+
+def _spent(limit: Limit) -> str:
+    return f"was seen as often as its cap allows: {limit.times} in {_span(limit.per_s)}"
 
 
 def _span(seconds: float) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 import msgspec
 
 from decisions.engine import Decision
+from decisions.explain import because
 from decisions.reasons import Reason
 from edge import wire
 from edge.exchange import Reply
@@ -36,7 +37,8 @@ def decided(services: Services, visit: Visit, slots: Collection[str]) -> list[wi
         made = shown[slot] = show(services, visit, slot, known, page)
         if made.text:
             page.add(made.decision.fragment)
-    return [_carried(services, visit, marks, shown[slot]) for slot in slots]
+            visit.hold(made.decision)
+    return [_carried(services, visit, marks, shown[slot], known) for slot in slots]
 
 
 def marks_of(visit: Visit, known: Known) -> Marks:
@@ -104,7 +106,9 @@ def log(services: Services, visit: Visit, marks: Marks, decision: Decision, id_:
     services.intake.served(visit, id_, row)
 
 
-def _carried(services: Services, visit: Visit, marks: Marks, shown: Shown) -> wire.Shown:
+def _carried(
+    services: Services, visit: Visit, marks: Marks, shown: Shown, known: Known
+) -> wire.Shown:
     decision = shown.decision
     x = sign(services, visit, marks, decision) if shown.text else ""
     reply = wire.Shown(
@@ -120,9 +124,18 @@ def _carried(services: Services, visit: Visit, marks: Marks, shown: Shown) -> wi
         fragment=decision.fragment,
         variant=decision.variant,
         reason=decision.reason,
+        because=_because(services, visit, decision, known),
         steps=steps_shown(decision),
         snapshot=visit.serving.version,
     )
+
+
+def _because(services: Services, visit: Visit, decision: Decision, known: Known) -> str:
+    try:
+        return because(visit.serving.program, decision, known.facts)
+    except Exception as error:  # a page must not fail by what is said of it
+        services.complaints.about("explain", error)
+        return ""
 
 
 def json_reply(

@@ -79,6 +79,7 @@ class Shown(msgspec.Struct, frozen=True, omit_defaults=True):
     fragment: str | msgspec.UnsetType = msgspec.UNSET
     variant: str | msgspec.UnsetType = msgspec.UNSET
     reason: str | msgspec.UnsetType = msgspec.UNSET
+    because: str | msgspec.UnsetType = msgspec.UNSET
     steps: list[Step] | msgspec.UnsetType = msgspec.UNSET
     snapshot: int | msgspec.UnsetType = msgspec.UNSET
 

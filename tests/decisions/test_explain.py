@@ -145,8 +145,7 @@ def test_why_not_says_what_held_a_rule_back() -> None:
 def test_why_not_says_which_rule_took_the_slot() -> None:
     rescued = ABANDONED | {"scores": {"propensity": 0.62}, "interest": {"shoes": 62.0}}
     assert asked("shoes", rescued) == [
-        'rule shoes matched (interest["shoes"] 62 >= 40), and rule cart-rescue above it took the '
-        "slot",
+        'rule shoes matched (interest["shoes"] 62 >= 40), and rule cart-rescue took the slot first',
         "hero shows hero/cart because tags contains cart_abandoner and scores.propensity 0.62 > "
         "0.4 (rule cart-rescue)",
     ]
@@ -172,10 +171,19 @@ def test_a_rule_of_another_slot_is_no_rule_of_this_one() -> None:
         asked("spring")
 
 
+OTHER, HELD = rule("twice", "cart.items > 0"), rule("kept", "cart.items < 0")
+
+
 def test_a_step_that_knows_its_detail_is_believed() -> None:
-    compiled = program(rules=[rule("late", "true")])
-    step = Step("late", Reason.OUT_OF_SCHEDULE, "fri 23:05 is outside its hours")
-    decision = Decision("hero", "hero/welcome", Reason.DEFAULT, (step,))
+    compiled = program(rules=[rule("late", "cart.items > 1"), OTHER, HELD])
+    steps = (
+        Step("late", Reason.OUT_OF_SCHEDULE, "fri 23:05 is outside its hours"),
+        Step("twice", Reason.CAPPED, "hero/loyal is on the page already"),
+        Step("kept", Reason.MATCH, "shown earlier in this session"),
+    )
+    decision = Decision("hero", "hero/loyal", Reason.MATCH, steps, rule="kept")
     assert sentences(compiled, decision, compiled.facts({})) == [
-        "rule late matched, and is out of schedule: fri 23:05 is outside its hours"
+        "rule late matched, and is out of schedule: fri 23:05 is outside its hours",
+        "rule twice matched, and hero/loyal is on the page already",
+        "hero shows hero/loyal because it was shown earlier in this session (rule kept)",
     ]

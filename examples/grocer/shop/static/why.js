@@ -1,4 +1,4 @@
-// "Why this?": with `edgewise serve --dev`, replies carry reason and steps; this shows them beside each slot.
+// "Why this?": with `edgewise serve --dev`, replies carry a sentence, reason and steps; this shows them beside each slot.
 (() => {
   const make = (tag, attributes = {}, ...children) => {
     const element = Object.assign(document.createElement(tag), attributes);
@@ -20,6 +20,7 @@
     panel.replaceChildren(
       make('summary', { textContent: 'Why this?' }),
       make('div', {},
+        ...(decision.because ? [make('p', { className: 'because', textContent: decision.because })] : []),
         make('p', {}, make('code', { textContent: decision.slot }), ' shows ', make('code', { textContent: decision.fragment || 'its own content' }),
           decision.variant ? ' as variant ' : '', decision.variant ? make('code', { textContent: decision.variant }) : '',
           ': ', make('b', { className: 'reason', textContent: decision.reason }), ' (snapshot ' + decision.snapshot + ')'),
