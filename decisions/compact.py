@@ -54,6 +54,7 @@ class Packed(msgspec.Struct, frozen=True, array_like=True):
     recent: Hashes = ""  # event ids, 4 bytes each, big-endian
     customer: Hashes = ""  # 8 bytes, big-endian; "" for nobody
     authenticated_s: Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)] = 0  # from seen_ms
+    held: Numbers = []  # the rules that hold their slot for the session
 
 
 def ids_of(names: Sequence[str]) -> dict[str, int]:
@@ -100,7 +101,12 @@ def pack(profile: Profile, ids: Mapping[str, int]) -> Packed:
         recent=_text(struct.pack(f">{len(profile.recent)}I", *profile.recent)),
         customer=_text(profile.customer.to_bytes(8, "big")) if profile.customer else "",
         authenticated_s=profile.authenticated_until_s - base_s if profile.customer else 0,
+        held=[number for number, _ in _numbered(_held(session), RULE, ids)],
     )
+
+
+def _held(session: Session | None) -> dict[str, None]:
+    return dict.fromkeys(session.held if session else ())
 
 
 def _numbered(
@@ -162,7 +168,7 @@ def unpack(raw: Packed | list[Any], names: Sequence[str], visitor: str = "") -> 
 
 
 def _session(raw: Packed, base_s: int, names: Sequence[str]) -> Session | None:
-    if not raw.session and not raw.views:
+    if not raw.session and not raw.views and not raw.held:
         return None
     if len(raw.session) != 2:
         raise ProfileError(f"expected a session of 2 numbers, got {len(raw.session)}")
@@ -172,7 +178,8 @@ def _session(raw: Packed, base_s: int, names: Sequence[str]) -> Session | None:
         start += count * VIEW_BYTES
     if start != len(items):
         raise ProfileError(f"expected hashes of {start} bytes, got {len(items)}")
-    return Session(base_s - raw.session[0], base_s - raw.session[1], views)
+    held = tuple(_named([(number, None) for number in raw.held], RULE, names))
+    return Session(base_s - raw.session[0], base_s - raw.session[1], views, held)
 
 
 def _pairs(flat: list[int]) -> list[tuple[int, int]]:
@@ -228,9 +235,9 @@ def fit(profile: Profile, ids: Mapping[str, int], *, aim: int, limit: int) -> Pa
     """The claims of as much of the profile as fits; what weighs least goes first.
 
     aim, limit: bytes of JSON. Above the aim, interests beyond KEEP_INTERESTS and views beyond
-    KEEP_VIEWS go. Above the limit go half of what was kept, all views, caps, counts and at last
-    everything but the visit itself, the cart, the sign-in and the last event ids, which take less
-    than 250 bytes.
+    KEEP_VIEWS go. Above the limit go half of what was kept, all views, what is held, caps, counts
+    and at last everything but the visit itself, the cart, the sign-in and the last event ids, which
+    take less than 250 bytes.
     """
     packed = pack(profile, ids)
     size = len(msgspec.json.encode(packed))
@@ -258,6 +265,9 @@ def _needy(profile: Profile) -> Iterator[Profile]:
         yield smaller
     poorer = smaller
     for smaller in _without_views(poorer, 0):
+        yield smaller
+    if smaller.session is not None and smaller.session.held:
+        smaller = _replace(smaller, session=_replace(smaller.session, held=()))
         yield smaller
     for rule in sorted(profile.caps, key=lambda rule: max(profile.caps[rule], default=0)):
         smaller = _replace(smaller, caps=_but(smaller.caps, rule))

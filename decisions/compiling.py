@@ -114,6 +114,7 @@ def _learning(settings: Settings, drafts: Iterable[Draft], known: frozenset[str]
         known=known,
         sensitive=frozenset(chain.from_iterable(settings.sensitive_values.values())),
         caps={d.rule.id: (d.limit.times, d.limit.per_s) for d in drafts if d.limit is not None},
+        held={d.rule.id: d.rule.slot for d in drafts if d.rule.hold},
         half_life_s=duration_s(settings.interest.half_life),
     )
 
@@ -131,8 +132,12 @@ def _known(
 
 
 def _names(learning: Learning) -> list[str]:
-    """What needs a number: interest keys, events, capped rules."""
-    kinds = ((KEY, learning.known), (COUNTER, learning.events), (RULE, learning.caps))
+    """What needs a number: interest keys, events, rules that are capped or held."""
+    kinds = (
+        (KEY, learning.known),
+        (COUNTER, learning.events),
+        (RULE, {*learning.caps, *learning.held}),
+    )
     return [prefix + name for prefix, names in kinds for name in sorted(names)]
 
 
@@ -182,6 +187,7 @@ def _rule(draft: Draft, grown: Ledger) -> Rule:
         serves_stale=rule.when_stale == "serve",
         hours=draft.hours,
         once=rule.once_per_page,
+        holds=rule.hold == "session",
     )
 
 

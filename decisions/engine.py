@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from decisions.clock import DAYS
-from decisions.consent import AUTHENTICATED, FUNCTIONAL, NEED_AN_ID
+from decisions.consent import AUTHENTICATED, FUNCTIONAL, NEED_AN_ID, PERSONALIZATION, allows
 from decisions.errors import EvaluationError
 from decisions.experiments import CUSTOMER, Split, Units
 from decisions.facts import Facts
@@ -22,6 +22,7 @@ from decisions.reasons import Reason, Step
 from decisions.tables import Limit, Rule, Slot
 
 NOTHING: Mapping[str, Any] = {}
+HELD = "shown earlier in this session"  # the detail of a MATCH whose condition was not asked
 MAX_STEPS = 20  # in replies; a decision itself keeps them all
 
 
@@ -39,7 +40,7 @@ class Circumstances(msgspec.Struct, frozen=True):
 
     unit: one id for whatever an experiment splits by, or an id of each kind. seen: (rule id,
     seconds since the epoch) of what this visitor saw. shown: the fragments of the page's slots that
-    were decided before this one.
+    were decided before this one. held: the rules that this session was shown and holds.
     """
 
     grants: int = 0
@@ -49,6 +50,7 @@ class Circumstances(msgspec.Struct, frozen=True):
     control: Control = NOTHING_PAUSED
     stale: bool = False
     shown: Collection[str] = ()
+    held: Collection[str] = ()
 
     def unit_of(self, kind: str) -> str:
         """The id to split by, "" for none or none that is granted."""
@@ -106,6 +108,8 @@ def decide(
 def _first(
     slot: Slot, facts: Facts, around: Circumstances, why_absent: Callable[[str], str] | None
 ) -> Decision:
+    if slot.held and around.held and (kept := _kept(slot, facts, around)) is not None:
+        return kept
     scan = why_absent is not None
     unsure = slot.index.residual
     steps: list[Step] = []
@@ -130,6 +134,26 @@ def _first(
             return _taken(slot, rule, outcome, tuple(steps), chance)
     steps.append(Step("", Reason.DEFAULT))
     return Decision(slot.name, slot.default, Reason.DEFAULT, tuple(steps), probability=chance)
+
+
+def _kept(slot: Slot, facts: Facts, around: Circumstances) -> Decision | None:
+    """What a rule shows that holds the slot for this session, None if there is none.
+
+    It is spared its condition and the rules above it, and nothing else: pause, schedule, cap, page
+    and traffic hold it back as ever, and everything that its condition may read must be granted.
+    """
+    if not around.grants & PERSONALIZATION:
+        return None
+    for rule_id in around.held:
+        rule = slot.rules[place] if (place := slot.held.get(rule_id)) is not None else None
+        if rule is None or not allows(around.grants, rule.needs):
+            continue
+        outcome = _consider(rule, facts, around, {})
+        if outcome.variant is not None:
+            step = Step(rule.id, Reason.MATCH, HELD)
+            steps = (step,) if rule.split is None else (step, outcome.step)
+            return _taken(slot, rule, outcome, steps, outcome.chance)
+    return None
 
 
 def _taken(

@@ -31,6 +31,7 @@ from decisions.profile import (
 MAX_INTERESTS = 24  # the weakest go first; a cookie of the aimed size holds about as many
 MAX_VIEWED = 8  # distinct items per category, and categories per session
 MAX_TIMES = 8  # how often a cap can count; a playbook may not ask for more
+MAX_HELD = 16  # rules that hold a slot for a session; the oldest go first
 MAX_RECENT = 8
 MAX_COUNT = 1_000_000
 MAX_ITEMS = 9_999
@@ -54,7 +55,7 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True):
     events: every declared event type; each has a counter. gains: event type → interest. carts:
     event type → add, remove or clear. known: the interest keys that have a number in the
     dictionary; others are not learnt. sensitive: the keys that need their own opt-in. caps: rule id
-    → (times, window in seconds).
+    → (times, window in seconds). held: rule id → the slot that it holds for a session.
     """
 
     events: frozenset[str] = frozenset()
@@ -63,6 +64,7 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True):
     known: frozenset[str] = frozenset()
     sensitive: frozenset[str] = frozenset()
     caps: dict[str, tuple[int, float]] = {}
+    held: dict[str, str] = {}
     half_life_s: float = HALF_LIFE_S
 
     def is_withheld(self, key: str, grants: int) -> bool:
@@ -91,7 +93,7 @@ def begin(profile: Profile, grants: int, now_s: float, visitor: str) -> Profile:
             session = Session(started_s=int(now), last_s=int(now))
             changes["visits"] = min(profile.visits + 1, MAX_COUNT)
             changes["first_seen_s"] = profile.first_seen_s or int(now)
-        changes["session"] = Session(session.started_s, int(now), session.views)
+        changes["session"] = _replace(session, last_s=int(now))
     return _replace(profile, **changes)
 
 
@@ -178,7 +180,7 @@ def _views(profile: Profile, event: Event, learning: Learning) -> dict[str, Any]
     views[event.category] = seen + item if item not in known and len(known) < MAX_VIEWED else seen
     if len(views) > MAX_VIEWED:
         del views[next(iter(views))]
-    return {"session": Session(session.started_s, session.last_s, views)}
+    return {"session": _replace(session, views=views)}
 
 
 def _pieces(event: Event) -> int:
@@ -221,6 +223,16 @@ def seen(
         if kept := tuple(at for at in times if now - at < window_s):
             caps[name] = kept[-min(most, MAX_TIMES) :]
     return _replace(profile, caps=caps, seen_s=now, recent=_remembering(profile, event_id))
+
+
+def hold(profile: Profile, rule: str, learning: Learning, grants: int) -> Profile:
+    """The profile after a rule was shown: if it holds its slot, the session remembers it, and
+    forgets what held that slot before."""
+    session, slot = profile.session, learning.held.get(rule)
+    if slot is None or session is None or not grants & PERSONALIZATION or rule in session.held:
+        return profile
+    others = [name for name in session.held if learning.held.get(name) != slot]
+    return _replace(profile, session=_replace(session, held=(*others, rule)[-MAX_HELD:]))
 
 
 def signed_in(
@@ -277,8 +289,9 @@ def withdraw(
 ) -> Profile:
     """The profile without the claims of purposes that are not granted; the id goes with the last.
 
-    sensitive: the keys that need their own opt-in. lost: the purposes taken back just now; when
-    `sensitive` is among them, keys this edge does not know the name of go too.
+    sensitive: the keys that need their own opt-in. lost: the purposes taken back just now; with
+    any of them goes what is held, for it may stand for what was lost; when `sensitive` is among
+    them, keys this edge does not know the name of go too.
     """
     if not grants & NEED_AN_ID:
         return NOBODY
@@ -289,7 +302,10 @@ def withdraw(
         changes |= _IMPERSONAL
     elif not grants & SENSITIVE:
         changes |= _without(profile, sensitive, bool(lost & SENSITIVE))
-    return _replace(profile, **changes) if changes else profile
+    profile = _replace(profile, **changes) if changes else profile
+    if lost and profile.session is not None and profile.session.held:
+        profile = _replace(profile, session=_replace(profile.session, held=()))
+    return profile
 
 
 _IMPERSONAL: dict[str, Any] = {
@@ -322,5 +338,5 @@ def _without(profile: Profile, sensitive: frozenset[str], strangers_too: bool) -
         changes["interests"] = interests
     session = profile.session
     if session and len(views := kept(session.views)) < len(session.views):
-        changes["session"] = Session(session.started_s, session.last_s, views)
+        changes["session"] = _replace(session, views=views)
     return changes

@@ -106,6 +106,7 @@ class Rule(_Written, frozen=True):
     hours: dict[str, str | list[str]] = {}
     once_per_page: bool = False  # not while a slot decided before shows one of its fragments
     cap: Cap | None = None
+    hold: Literal["", "session"] = ""  # once shown in a session, the slot keeps it
     when_stale: Literal["serve", "skip"] = "serve"  # from a snapshot that is past its date
 
 
@@ -126,7 +127,8 @@ class FragmentText(_Written, frozen=True):
 
 class PlaybookTest(_Written, frozen=True):
     """given: facts as nested maps (times relative to now, `-20m`); expect: slot → fragment's
-    name. unit: what experiments split by. seen: rule → when it was seen, for caps."""
+    name. unit: what experiments split by. seen: rule → when it was seen, for caps. held: the rules
+    that this session was shown and holds."""
 
     expect: dict[str, str]
     given: dict[str, Any] = {}
@@ -135,6 +137,7 @@ class PlaybookTest(_Written, frozen=True):
     name: str = ""
     unit: str = ""
     seen: dict[str, list[str]] = {}
+    held: list[str] = []
 
 
 class Settings(_Written, frozen=True):

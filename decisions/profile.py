@@ -37,12 +37,13 @@ class Session(msgspec.Struct, frozen=True):
     """One stretch of visits. Whole seconds.
 
     views: category → the hashes of the distinct items viewed, VIEW_BYTES each, at most 8; the
-    category viewed last comes last.
+    category viewed last comes last. held: the rules that hold their slot, the newest last.
     """
 
     started_s: int
     last_s: int
     views: dict[str, bytes] = {}
+    held: tuple[str, ...] = ()
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):

@@ -70,6 +70,7 @@ class Program:
         control: Control = NOTHING_PAUSED,
         stale: bool = False,
         shown: Collection[str] = (),
+        held: Collection[str] = (),
     ) -> Decision:
         """What `slot` shows for these facts.
 
@@ -77,13 +78,16 @@ class Program:
         which bring their own grants and time. grants: names of purposes (`authenticated` too), or
         their bits. now: seconds since the epoch. unit: what experiments split by; without it none
         is entered. seen: (rule id, when) of what was seen, for caps. shown: the fragments of this
-        page's slots so far. Raises KeyError for a grant that is no purpose, nothing else.
+        page's slots so far. held: the rules that this session was shown and holds. Raises KeyError
+        for a grant that is no purpose, nothing else.
         """
         place = self.slots.get(slot)
         if place is None:
             return Decision(slot, "", Reason.UNKNOWN_SLOT, (Step("", Reason.UNKNOWN_SLOT),))
         known = self.facts(facts, grants, now)
-        around = Circumstances(known.grants, known.now_s, unit, tuple(seen), control, stale, shown)
+        around = Circumstances(
+            known.grants, known.now_s, unit, tuple(seen), control, stale, shown, held
+        )
         if not explain:
             return engine.decide(place, known, around)
         return engine.decide(place, known, around, lambda name: self.why_absent(name, known.grants))

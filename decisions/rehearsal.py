@@ -118,6 +118,7 @@ class _Rehearsal:
                     seen=seen,
                     explain=True,
                     shown=shown,
+                    held=self.test.held,
                 )
                 shown.add(decision.fragment)
                 if decision.fragment != expected:

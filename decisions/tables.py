@@ -51,7 +51,8 @@ class Rule(msgspec.Struct, frozen=True, array_like=True, gc=False):
     arms: variant → what it shows; a rule without an experiment has the one arm "". from_s, until_s:
     seconds since the epoch, [from, until). hours: minutes of the local week. tree: the checked
     expression in msgpack. plain: matching is all there is to it: no schedule, cap, experiment.
-    needs: what its condition may read, all alternatives together. once: per page.
+    needs: what its condition may read, all alternatives together. once: per page. holds: for the
+    session, once it was shown.
     """
 
     id: str
@@ -68,6 +69,7 @@ class Rule(msgspec.Struct, frozen=True, array_like=True, gc=False):
     serves_stale: bool = True
     hours: Edges = ()
     once: bool = False
+    holds: bool = False
 
 
 class SlotHead(msgspec.Struct, frozen=True, array_like=True):
@@ -81,7 +83,7 @@ class SlotHead(msgspec.Struct, frozen=True, array_like=True):
 class Slot:
     """A slot at work: its rules in match order, their index, and the conditions made so far."""
 
-    __slots__ = ("conditions", "default", "index", "json", "name", "rules", "schema")
+    __slots__ = ("conditions", "default", "held", "index", "json", "name", "rules", "schema")
 
     def __init__(
         self, head: SlotHead, schema: Schema, rules: tuple[Rule, ...], index: Index
@@ -89,6 +91,7 @@ class Slot:
         self.name, self.default, self.json = head.name, head.default, head.json
         self.schema, self.rules, self.index = schema, rules, index
         self.conditions: dict[int, Condition] = {}
+        self.held = {rule.id: place for place, rule in enumerate(rules) if rule.holds}
 
     def condition(self, place: int) -> Condition:
         """The closure of the rule at `place`, made when it is first asked for."""

@@ -15,8 +15,15 @@ from decisions.consent import ANALYTICS, AUTHENTICATED, NEED_AN_ID, PERSONALIZAT
 from decisions.engine import MAX_STEPS, Decision
 from decisions.experiments import Units
 from decisions.facts import Facts
-from decisions.learn import withdraw
-from decisions.profile import NOBODY, Profile, is_authenticated, profile_facts, seen_rules
+from decisions.learn import hold, withdraw
+from decisions.profile import (
+    NOBODY,
+    Profile,
+    is_authenticated,
+    live_session,
+    profile_facts,
+    seen_rules,
+)
 from decisions.reasons import Reason, Step
 from edge import wire
 from edge.context import Context
@@ -49,6 +56,7 @@ class Known(NamedTuple):
     units: Units | None
     seen: Sequence[tuple[str, float]]
     is_stale: bool
+    held: Sequence[str] = ()
 
 
 class Visit:
@@ -121,7 +129,21 @@ class Visit:
     def known(self) -> Known:
         """What deciding needs, for all slots of this visit."""
         seen = seen_rules(self.profile) if self.profile.caps else ()
-        return Known(self.facts(), self.units(), seen, self.serving.is_stale(self.now_s))
+        is_stale = self.serving.is_stale(self.now_s)
+        return Known(self.facts(), self.units(), seen, is_stale, self._held())
+
+    def _held(self) -> Sequence[str]:
+        """The rules that hold a slot in this session."""
+        if not self.choice.grants & PERSONALIZATION or self.profile.session is None:
+            return ()
+        session = live_session(self.profile, self.now_s)
+        return session.held if session is not None else ()
+
+    def hold(self, decision: Decision) -> None:
+        """Remembers for this session what was shown, if its rule holds the slot."""
+        learning = self.serving.learning
+        if decision.rule in learning.held:
+            self.profile = hold(self.profile, decision.rule, learning, self.choice.grants)
 
     def show(
         self,
@@ -144,6 +166,7 @@ class Visit:
             explain=explain,
             stale=known.is_stale,
             shown=page,
+            held=known.held,
         )
         place = program.slots.get(slot)
         is_json = place is not None and place.json

@@ -37,6 +37,7 @@ sessions = st.none() | st.builds(
         ),
         max_size=8,
     ),
+    st.lists(st.sampled_from(RULES) | unknown, max_size=4, unique=True).map(tuple),
 )
 profiles = st.builds(
     Profile,

@@ -201,3 +201,10 @@ def test_at_last_only_what_every_profile_has_is_left() -> None:
 def test_a_profile_without_a_session_sheds_too() -> None:
     profile = msgspec.structs.replace(rich(2, 0), session=None)
     assert kept(profile, aim=1, limit=1).session is None
+
+
+def test_a_cookie_from_before_holds_reads_and_holds_nothing() -> None:
+    profile = Profile(session=Session(int(NOW_S), int(NOW_S), {}, (RULES[0],)), seen_s=NOW_S)
+    packed = through_json(pack(profile, IDS))
+    assert unpack(packed, NAMES).session == profile.session
+    assert unpack(packed[:-1], NAMES).session == Session(int(NOW_S), int(NOW_S))

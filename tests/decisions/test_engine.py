@@ -130,6 +130,46 @@ def test_a_rule_for_once_per_page_leaves_the_slot_to_the_next(more: dict[str, An
     assert held.probability == 1.0
 
 
+def held_playbook() -> Program:
+    rules = [
+        rule("top", "cart.items > 0", show="hero/cart"),
+        rule("fr", 'geo.country == "FR"', hold="session", cap={"times": 1, "per": "1h"}),
+        rule("shoes", 'interest["shoes"] >= 40', show="hero/shoes", hold="session"),
+        rule("name", 'traits.first_name == "Ada"', hold="session"),
+        rule(
+            "test", 'device.kind == "mobile"', experiment=OFFER | {"traffic": 100}, hold="session"
+        ),
+    ]
+    return decode(program(rules=rules, fragments={"hero/cart": "<p>Cart</p>"}).encode())
+
+
+def test_a_rule_that_holds_the_slot_is_spared_its_condition_and_the_rules_above() -> None:
+    compiled = held_playbook()
+    assert decide(compiled, CART).rule == "top"
+    held = decide(compiled, CART, held=("gone", "shoes"))
+    assert (held.rule, held.fragment, held.reason) == ("shoes", "hero/shoes", Reason.MATCH)
+    assert held.steps == (Step("shoes", Reason.MATCH, "shown earlier in this session"),)
+    assert decide(compiled, CART, held=("shoes",), explain=True) == held
+
+
+def test_an_experiment_that_holds_the_slot_still_shows_the_units_variant() -> None:
+    held = decide(held_playbook(), {}, held=("test",), unit="v1")
+    assert [step.reason for step in held.steps] == [Reason.MATCH, Reason.SPLIT]
+    assert (held.reason, held.experiment, held.probability) == (Reason.SPLIT, "test", 0.5)
+    assert decide(held_playbook(), {}, held=("test",)).steps[0].reason == Reason.DEFAULT
+
+
+def test_a_hold_ends_with_a_grant_a_pause_or_a_cap() -> None:
+    compiled = held_playbook()
+    paused = Control(frozenset({"shoes"}))
+    assert decide(compiled, CART, held=("shoes",), control=paused).rule == "top"
+    assert decide(compiled, CART, held=("shoes",), grants={"functional"}).rule == "top"
+    assert decide(compiled, CART, held=("name",)).rule == "top"
+    assert decide(compiled, CART, held=("name",), grants={*GRANTS, "authenticated"}).rule == "name"
+    assert decide(compiled, CART, held=("fr",)).rule == "fr"
+    assert decide(compiled, CART, held=("fr",), seen=[("fr", NOW)]).rule == "top"
+
+
 def test_a_stale_snapshot_skips_the_rules_that_say_so() -> None:
     compiled = program(rules=[rule("a", "true", when_stale="skip", show="hero/shoes")])
     assert decide(compiled, {}).rule == "a"
@@ -331,12 +371,15 @@ MASKS = st.sampled_from(
 SEEN = st.lists(st.tuples(st.sampled_from(["r0", "r3", "r6"]), st.just(NOW - 60)), max_size=3)
 MOMENTS = st.sampled_from([NOW, NOW + 12 * 3_600])  # inside hours, outside
 SHOWN = st.sampled_from([set[str](), {"hero/loyal"}, {"hero/cart"}])
+UNIT = st.sampled_from([None, "v1", "v2", "v3", "v4"])
+HOLDS = st.sampled_from([(), ("r0",), ("r3", "r5"), ("r8", "r1")])
 COMPILED: dict[tuple[int, ...], Program] = {}
 
 
 def of_whens(places: tuple[int, ...]) -> Program:
     """The rules of these places; every third has a cap, every fourth an experiment, every fifth
-    hours, every seventh is shown once per page."""
+    hours, every seventh is shown once per page, every
+    eighth holds."""
     if places not in COMPILED:
         rules = []
         for number, place in enumerate(places):
@@ -344,6 +387,7 @@ def of_whens(places: tuple[int, ...]) -> Program:
             more |= {"experiment": OFFER} if place % 4 == 0 else {}
             more |= {"hours": {"wed-thu": "00:00-12:30"}} if place % 5 == 0 else {}
             more |= {"once_per_page": True} if place % 7 == 0 else {}
+            more |= {"hold": "session"} if place % 8 == 0 else {}
             rules.append(rule(f"r{number}", WHENS[place], **more))
         COMPILED[places] = program(rules=rules)
     return COMPILED[places]
@@ -359,7 +403,7 @@ ORDERS = st.sampled_from(
 
 
 @settings(max_examples=400)
-@given(ORDERS, FACTS, MASKS, SEEN, st.sampled_from([None, "v1", "v2", "v3", "v4"]), MOMENTS, SHOWN)
+@given(ORDERS, FACTS, MASKS, SEEN, UNIT, MOMENTS, SHOWN, HOLDS)
 def test_the_index_and_the_plain_scan_decide_alike(
     places: tuple[int, ...],
     facts: dict[str, Any],
@@ -368,14 +412,15 @@ def test_the_index_and_the_plain_scan_decide_alike(
     unit: str | None,
     now: float,
     shown: set[str],
+    held: tuple[str, ...],
 ) -> None:
     compiled = of_whens(places)
     more: dict[str, Any] = {"grants": grants, "now": now, "seen": seen, "unit": unit}
-    more["shown"] = shown
+    more |= {"shown": shown, "held": held}
     fast = compiled.decide("hero", facts, **more)
     scan = compiled.decide("hero", facts, explain=True, **more)
-    held = tuple(s for s in scan.steps if s in fast.steps or s.reason not in ("ABSENT", "ERROR"))
-    assert held == fast.steps
+    kept = tuple(s for s in scan.steps if s in fast.steps or s.reason not in ("ABSENT", "ERROR"))
+    assert kept == fast.steps
     for name in ("fragment", "variant", "reason", "rule", "experiment", "probability", "with_"):
         assert getattr(fast, name) == getattr(scan, name)
 
@@ -389,13 +434,14 @@ FORBIDDEN = {
 
 
 @settings(max_examples=300)
-@given(ORDERS, FACTS, FACTS, st.sampled_from(list(FORBIDDEN)), SEEN, st.booleans())
+@given(ORDERS, FACTS, FACTS, st.sampled_from(list(FORBIDDEN)), SEEN, HOLDS, st.booleans())
 def test_no_change_of_what_is_not_granted_changes_decision_or_steps(
     places: tuple[int, ...],
     facts: dict[str, Any],
     others: dict[str, Any],
     grants: int,
     seen: list[tuple[str, float]],
+    held: tuple[str, ...],
     explain: bool,
 ) -> None:
     compiled = of_whens(places)
@@ -413,8 +459,12 @@ def test_no_change_of_what_is_not_granted_changes_decision_or_steps(
         changed["segments"] = set(facts["segments"]) ^ {"patient"}
     more: dict[str, Any] = {"grants": grants, "now": NOW, "explain": explain}
     unit = "v1" if grants else None
-    first = compiled.decide("hero", facts, unit=unit, seen=seen if grants & 1 else (), **more)
-    second = compiled.decide("hero", changed, unit=unit or "v9", seen=seen, **more)
+    granted: dict[str, Any] = {
+        "seen": seen if grants & FUNCTIONAL else (),
+        "held": held if grants & PERSONALIZATION else (),
+    }
+    first = compiled.decide("hero", facts, unit=unit, **granted, **more)
+    second = compiled.decide("hero", changed, unit=unit or "v9", seen=seen, held=held, **more)
     assert first == second
 
 

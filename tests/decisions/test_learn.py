@@ -19,6 +19,7 @@ from decisions.consent import (
 from decisions.events import Event
 from decisions.interest import fade
 from decisions.learn import (
+    MAX_HELD,
     MAX_INTERESTS,
     MAX_ITEMS,
     MAX_VALUE,
@@ -27,6 +28,7 @@ from decisions.learn import (
     Gain,
     Learning,
     begin,
+    hold,
     is_repeat,
     learn,
     seen,
@@ -433,3 +435,46 @@ def test_half_a_surrogate_pair_is_an_event_as_any_other() -> None:
     event = Event("view", id="\ud800", item="\udc00", category="tea")
     found = learn(START, event, LEARNING, EVERYTHING, NOW_S)
     assert is_repeat(found, "\ud800")
+
+
+HOLDING = Learning(held={"a": "hero", "b": "hero", "c": "promo"})
+IN_SESSION = Profile(visitor=VISITOR, session=Session(int(NOW_S), int(NOW_S), {"tea": b"abc"}))
+
+
+def held(profile: Profile) -> tuple[str, ...]:
+    return profile.session.held if profile.session else ()
+
+
+def test_a_slot_is_held_by_the_rule_that_was_shown_last() -> None:
+    profile = IN_SESSION
+    for rule in ("a", "c", "a", "b", "unheard-of"):
+        profile = hold(profile, rule, HOLDING, PERSONALIZATION)
+    assert held(profile) == ("c", "b")
+    assert profile.session is not None
+    assert profile.session.views == {"tea": b"abc"}
+
+
+def test_nothing_is_held_without_a_grant_or_a_session() -> None:
+    assert held(hold(IN_SESSION, "a", HOLDING, FUNCTIONAL)) == ()
+    assert hold(NOBODY, "a", HOLDING, PERSONALIZATION) == NOBODY
+
+
+def test_what_is_held_is_bounded() -> None:
+    many = Learning(held={f"r{number}": f"slot-{number}" for number in range(MAX_HELD + 1)})
+    profile = IN_SESSION
+    for rule in many.held:
+        profile = hold(profile, rule, many, PERSONALIZATION)
+    assert held(profile) == tuple(many.held)[1:]
+
+
+def test_a_hold_lasts_for_the_session_and_goes_with_any_purpose_that_is_taken_back() -> None:
+    profile = hold(IN_SESSION, "a", HOLDING, PERSONALIZATION)
+    soon = begin(profile, PERSONALIZATION, NOW_S + 60, VISITOR)
+    assert held(soon) == ("a",)
+    assert held(begin(profile, PERSONALIZATION, NOW_S + IDLE_S, VISITOR)) == ()
+    assert held(withdraw(soon, PERSONALIZATION)) == ("a",)
+    assert held(withdraw(soon, PERSONALIZATION, lost=MARKETING)) == ()
+    assert withdraw(IN_SESSION, PERSONALIZATION, lost=MARKETING) == IN_SESSION
+    assert withdraw(NOBODY, PERSONALIZATION, lost=MARKETING) == NOBODY
+    assert held(withdraw(soon, FUNCTIONAL)) == ()
+    assert held(signed_out(soon)) == ()

@@ -204,6 +204,43 @@ async def test_a_fragment_is_on_a_page_once_whatever_the_order_its_slots_are_ask
     assert alone[0]["html"] == "<p>Welcome back</p>"
 
 
+async def test_a_slot_that_is_held_does_not_flip_until_the_session_ends() -> None:
+    rules = [
+        rule("cart", "cart.items > 0", show="hero/cart", **{"with": {"cta": "Go"}}),
+        rule("shoes", 'interest["shoes"] >= 40', show="hero/shoes", hold="session"),
+    ]
+    shop = Shop(Served(snapshot(rules=rules)))
+    browser = shop.browser()
+    await browser.consent("functional", "personalization")
+    assert await browser.view("shoes", 6) == "<p>Shoes</p>"
+
+    added = browser.event("add_to_cart", item="1", category="garden")
+    assert await browser.hero(added) == "<p>Shoes</p>"
+    asked = await browser.send("GET", "/_ew/v1/fragments/hero")
+    assert asked.text == "<p>Shoes</p>"
+
+    shop.clock.now_s += 3_600
+    asked = await browser.send("GET", "/_ew/v1/fragments/hero")
+    assert "in your cart" in asked.text
+    assert "in your cart" in await browser.hero()
+
+
+async def test_withdrawing_a_purpose_ends_what_is_held() -> None:
+    rules = [
+        rule("cart", "cart.items > 0", show="hero/cart", **{"with": {"cta": "Go"}}),
+        rule("shoes", 'interest["shoes"] >= 40', show="hero/shoes", hold="session"),
+    ]
+    browser = Shop(Served(snapshot(rules=rules))).browser()
+    await browser.consent("functional", "personalization", "marketing")
+    await browser.view("shoes", 6)
+    added = browser.event("add_to_cart", item="1", category="garden")
+    assert await browser.hero(added) == "<p>Shoes</p>"
+
+    await browser.consent("functional", "personalization")
+
+    assert "in your cart" in await browser.hero()
+
+
 async def test_names_appear_only_for_developers() -> None:
     told = await Shop().browser().visit()
     assert set(told["decisions"][0]) == {"slot", "html", "x"}
