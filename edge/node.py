@@ -26,6 +26,7 @@ import msgspec
 from granian import Granian
 from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
+from granian.log import logger as granian
 from granian.server.embed import Server
 
 from edge import worker
@@ -204,6 +205,7 @@ class Background:
             websockets=False,
             log_enabled=False,
         )
+        granian.addFilter(_not_of_embedding)
         listener = asyncio.create_task(server.serve())
         try:
             await self._sync()
@@ -223,11 +225,16 @@ class Background:
                 await asyncio.sleep(0.1)
 
 
+def _not_of_embedding(record: logging.LogRecord) -> bool:
+    """Granian calls embedding experimental at every start: for us to weigh, not for operators."""
+    return "Embedded server" not in record.getMessage()
+
+
 def _supervise(config: Config, say: Callable[[str], None]) -> None:
     """Granian, until it is told to stop."""
     os.environ[worker.SETTINGS] = msgspec.json.encode(config).decode()
     multiprocessing.set_start_method("spawn", force=True)  # a fork would copy the thread's locks
-    granian = Granian(
+    supervisor = Granian(
         "edge.worker:application",
         factory=True,
         address=config.host,
@@ -243,8 +250,8 @@ def _supervise(config: Config, say: Callable[[str], None]) -> None:
     )
 
     def interrupt() -> None:
-        granian.interrupt_signal = True
-        granian.main_loop_interrupt.set()
+        supervisor.interrupt_signal = True
+        supervisor.main_loop_interrupt.set()
 
     def stop(_: int, __: FrameType | None) -> None:
         draining = config.run_dir / worker.DRAINING
@@ -262,5 +269,5 @@ def _supervise(config: Config, say: Callable[[str], None]) -> None:
             f"({config.workers} worker{many}), status at http://{config.admin}/status"
         )
 
-    granian.on_startup(started)
-    granian.serve()
+    supervisor.on_startup(started)
+    supervisor.serve()
