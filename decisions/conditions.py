@@ -144,6 +144,9 @@ class Weighing:
     def _summed_up(self, expr: Expr, holds: bool) -> str:
         """For whatever has no words of its own: its text, its value, and what it read."""
         whole = f"{spelling(expr)} is {spelt(holds)}"
+        if isinstance(expr, Macro) and expr.kind in _QUANTIFIERS:
+            which = "every" if holds else "no"
+            whole = f"{which} {expr.variable} in {spelling(expr.target)} has {spelling(expr.body)}"
         values = [(name, self._facts[name]) for name in reads(expr)]
         known = ", ".join(f"{name} {told(value)}" for name, value in values if value is not ABSENT)
         return whole if isinstance(expr, Attr) or not known else f"{whole} ({known})"

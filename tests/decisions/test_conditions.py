@@ -80,8 +80,12 @@ def decided(text: str) -> str:
         ("session.views.all(c, session.views[c] < 3)", 'session.views["shoes"] 6 is not < 3'),
         (
             "interest.exists(c, interest[c] > 99)",
-            "interest.exists(c, interest[c] > 99) is false "
+            "no c in interest has interest[c] > 99 "
             "(interest {garden 4, pharmacy 99, shoes 62.125})",
+        ),
+        (
+            "session.views.all(v, session.views[v] > 5)",
+            "every v in session.views has session.views[v] > 5 (session.views {shoes 6})",
         ),
         ('interest.exists(c, interest[c] > interest["x"])', 'interest["x"] is unknown'),
         (

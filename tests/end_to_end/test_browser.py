@@ -80,6 +80,7 @@ def test_the_panel_beside_each_slot_says_why(visitor: Visitor) -> None:
     visitor.open("/")
     visitor.page.locator("edge-slot[name=hero] + .why summary").click()
     panel = visitor.page.locator("edge-slot[name=hero] + .why").inner_text()
+    assert "hero shows hero/welcome, its default: no rule took the slot" in panel
     assert "hero/welcome" in panel and "DEFAULT" in panel
 
 

@@ -20,10 +20,8 @@
     panel.replaceChildren(
       make('summary', { textContent: 'Why this?' }),
       make('div', {},
-        ...(decision.because ? [make('p', { className: 'because', textContent: decision.because })] : []),
-        make('p', {}, make('code', { textContent: decision.slot }), ' shows ', make('code', { textContent: decision.fragment || 'its own content' }),
-          decision.variant ? ' as variant ' : '', decision.variant ? make('code', { textContent: decision.variant }) : '',
-          ': ', make('b', { className: 'reason', textContent: decision.reason }), ' (snapshot ' + decision.snapshot + ')'),
+        make('p', { className: 'because', textContent: decision.because || decision.slot + ' shows its own content' }),
+        make('p', {}, make('b', { className: 'reason', textContent: decision.reason }), ' (snapshot ' + decision.snapshot + ')'),
         make('ol', { reversed: true }, ...steps)));
   });
 })();
