@@ -12,7 +12,15 @@ from typing import NamedTuple, TypeAlias
 
 from decisions.declaring import Declared, declare
 from decisions.drafts import Draft, draft_rules
-from decisions.experiments import Split, layer_salt, traffic_salt, variant_salt
+from decisions.experiments import (
+    BUCKETS,
+    Holdout,
+    Split,
+    holdout_salt,
+    layer_salt,
+    traffic_salt,
+    variant_salt,
+)
 from decisions.findings import Findings
 from decisions.index import build
 from decisions.learn import Gain, Learning
@@ -95,7 +103,15 @@ def _head(settings: Settings, declared: Declared, grown: Ledger, learning: Learn
         timezone=settings.timezone,
         dictionary=grown.names,
         key_salt=grown.salt,
+        holdout=_holdout(settings),
     )
+
+
+def _holdout(settings: Settings) -> Holdout | None:
+    if (out := settings.holdout) is None:
+        return None
+    end = max(1, round(out.share * BUCKETS / 100))
+    return Holdout(out.name, out.unit, holdout_salt(out.name), end, out.skips == "rules")
 
 
 def _learning(settings: Settings, drafts: Iterable[Draft], known: frozenset[str]) -> Learning:

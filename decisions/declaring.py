@@ -16,6 +16,7 @@ import msgspec
 from decisions import consent
 from decisions.errors import RuleError
 from decisions.events import KEY_FIELDS, RESERVED, VALUE_FIELDS
+from decisions.experiments import UNITS
 from decisions.features import attribute_of, feature_schema
 from decisions.findings import Findings
 from decisions.playbook import AttributeDecl, Goal, Settings, Signal, duration_s
@@ -203,6 +204,7 @@ def _check_settings(findings: Findings) -> None:
     for name, goal in settings.goals.items():
         _check_goal(findings, goal, events, "settings", "goals", name)
     _check_dimensions(findings)
+    _check_holdout(findings)
     _check_consent_and_silence(findings)
     check_duration(findings, settings.interest.half_life, "settings", "interest", "half_life")
     if zone_of(settings) is None:
@@ -221,6 +223,18 @@ def _check_consent_and_silence(findings: Findings) -> None:
             if not reason.strip():
                 message = f'expected the reason why {code} of "{name}" is meant, got none'
                 findings.add("no-reason", message, "settings", "silence", code, name)
+
+
+def _check_holdout(findings: Findings) -> None:
+    if (holdout := findings.written.settings.holdout) is None:
+        return
+    path = ("settings", "holdout")
+    check_name(findings, "holdout", holdout.name, *path, "name")
+    if holdout.unit not in UNITS:
+        findings.unknown("unit", holdout.unit, UNITS, *path, "unit")
+    if not 0 < holdout.share < 100:
+        message = f"expected a percentage above 0 and below 100, got {holdout.share:g}"
+        findings.add("bad-share", message, *path, "share")
 
 
 def zone_of(settings: Settings) -> ZoneInfo | None:

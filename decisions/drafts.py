@@ -23,6 +23,7 @@ from decisions.schema import Schema
 from decisions.shadows import shadowed
 from decisions.tables import NEVER_S, Arm, Limit
 
+MAX_VARIANTS = 100  # of one experiment; `x` tokens number them in a byte
 ROUNDING = 1e-9  # 18.1 + 48.2 + 33.7 is more than 100 to a computer, and to nobody else
 _DAY = datetime.timedelta(days=1)
 
@@ -142,6 +143,9 @@ def _check_experiment(
     if not 0 <= experiment.traffic <= 100:
         message = f"expected a percentage of 0 to 100, got {experiment.traffic:g}"
         findings.add("bad-traffic", message, *path, "traffic")
+    if len(experiment.variants) > MAX_VARIANTS:
+        message = f"expected at most {MAX_VARIANTS} variants, got {len(experiment.variants)}"
+        findings.add("many-variants", message, *path, "variants")
     weights = [variant.weight for variant in experiment.variants.values()]
     if sum(weights) <= 0:
         message = f"expected weights with a sum above 0, got {sum(weights)}"

@@ -15,7 +15,7 @@ import msgspec
 from decisions.clock import DAYS
 from decisions.consent import AUTHENTICATED, FUNCTIONAL, NEED_AN_ID, PERSONALIZATION, allows
 from decisions.errors import EvaluationError
-from decisions.experiments import CUSTOMER, Split, Units
+from decisions.experiments import CUSTOMER, Holdout, Split, Units
 from decisions.facts import Facts
 from decisions.hours import is_open
 from decisions.reasons import Reason, Step
@@ -41,6 +41,7 @@ class Circumstances(msgspec.Struct, frozen=True):
     unit: one id for whatever an experiment splits by, or an id of each kind. seen: (rule id,
     seconds since the epoch) of what this visitor saw. shown: the fragments of the page's slots that
     were decided before this one. held: the rules that this session was shown and holds.
+    holdout: the playbook's, of whose share this unit may be.
     """
 
     grants: int = 0
@@ -51,6 +52,7 @@ class Circumstances(msgspec.Struct, frozen=True):
     stale: bool = False
     shown: Collection[str] = ()
     held: Collection[str] = ()
+    holdout: Holdout | None = None
 
     def unit_of(self, kind: str) -> str:
         """The id to split by, "" for none or none that is granted."""
@@ -65,6 +67,7 @@ class Decision(msgspec.Struct, frozen=True):
     fragment: "" shows nothing. steps: the rules that would have matched and were held back, then
     what decided; in explain mode also those whose value was absent. probability: how likely chance
     made it this one, over the experiments met on the way. with_: values for the fragment's tokens.
+    holdout: its name, for a unit of its share that met an experiment, or rules, that it skips.
     """
 
     slot: str
@@ -76,6 +79,7 @@ class Decision(msgspec.Struct, frozen=True):
     experiment: str = ""
     probability: float = 1.0
     with_: Mapping[str, Any] = NOTHING
+    holdout: str = ""
 
 
 class Outcome(NamedTuple):
@@ -108,12 +112,16 @@ def decide(
 def _first(
     slot: Slot, facts: Facts, around: Circumstances, why_absent: Callable[[str], str] | None
 ) -> Decision:
-    if slot.held and around.held and (kept := _kept(slot, facts, around)) is not None:
+    chance = 1.0
+    if (out := around.holdout) is not None and out.skips_rules:
+        if (unit := around.unit_of(out.unit)) and out.keeps(unit):
+            return _held_out(slot, out)
+        chance = 1.0 - out.share() if unit else 1.0
+    if slot.held and around.held and (kept := _kept(slot, facts, around, chance)):
         return kept
     scan = why_absent is not None
     unsure = slot.index.residual
     steps: list[Step] = []
-    chance = 1.0
     left: dict[str, float] = {}
     for place in range(len(slot.rules)) if scan else slot.index.candidates(facts, around.grants):
         rule = slot.rules[place]
@@ -131,12 +139,33 @@ def _first(
         steps.append(outcome.step)
         chance *= outcome.chance
         if outcome.variant is not None:
-            return _taken(slot, rule, outcome, tuple(steps), chance)
+            return _taken(slot, rule, outcome, tuple(steps), chance, _skipped(around, left))
     steps.append(Step("", Reason.DEFAULT))
-    return Decision(slot.name, slot.default, Reason.DEFAULT, tuple(steps), probability=chance)
+    return Decision(
+        slot.name,
+        slot.default,
+        Reason.DEFAULT,
+        tuple(steps),
+        probability=chance,
+        holdout=_skipped(around, left),
+    )
 
 
-def _kept(slot: Slot, facts: Facts, around: Circumstances) -> Decision | None:
+def _held_out(slot: Slot, out: Holdout) -> Decision:
+    """What somebody sees whom all rules pass over."""
+    step = Step("", Reason.HOLDOUT, out.name)
+    return Decision(
+        slot.name, slot.default, step.reason, (step,), probability=out.share(), holdout=out.name
+    )
+
+
+def _skipped(around: Circumstances, left: dict[str, float]) -> str:
+    """The name of the holdout, if an experiment passed this unit over because of it."""
+    out = around.holdout
+    return out.name if left and out is not None and left.get(out.salt) == 0.0 else ""
+
+
+def _kept(slot: Slot, facts: Facts, around: Circumstances, chance: float) -> Decision | None:
     """What a rule shows that holds the slot for this session, None if there is none.
 
     It is spared its condition and the rules above it, and nothing else: pause, schedule, cap, page
@@ -152,12 +181,17 @@ def _kept(slot: Slot, facts: Facts, around: Circumstances) -> Decision | None:
         if outcome.variant is not None:
             step = Step(rule.id, Reason.MATCH, HELD)
             steps = (step,) if rule.split is None else (step, outcome.step)
-            return _taken(slot, rule, outcome, steps, outcome.chance)
+            return _taken(slot, rule, outcome, steps, chance * outcome.chance)
     return None
 
 
 def _taken(
-    slot: Slot, rule: Rule, outcome: Outcome, steps: tuple[Step, ...], chance: float
+    slot: Slot,
+    rule: Rule,
+    outcome: Outcome,
+    steps: tuple[Step, ...],
+    chance: float,
+    holdout: str = "",
 ) -> Decision:
     variant = outcome.variant or ""
     arm = rule.arms[variant]
@@ -171,13 +205,15 @@ def _taken(
         rule.id if rule.split is not None else "",
         chance,
         arm.values,
+        holdout,
     )
 
 
 def _consider(rule: Rule, facts: Facts, around: Circumstances, left: dict[str, float]) -> Outcome:
     """A rule that matches: is it shown, and which variant?
 
-    left: salt of a traffic map → the share of it that no experiment met so far could have taken.
+    left: salt of a traffic map → the share of it that no experiment met so far could have taken;
+    salt of the holdout → 0 or 1, once it was drawn.
     """
     if rule.id in around.control.paused:
         return Outcome(Step(rule.id, Reason.PAUSED))
@@ -223,14 +259,29 @@ def _enter(rule_id: str, split: Split, around: Circumstances, left: dict[str, fl
     unit = around.unit_of(split.unit)
     if not unit:
         return Outcome(Step(rule_id, Reason.ABSENT, f"there is no {split.unit} id to split by"))
+    kept = _draw(around, left)
+    if around.holdout is not None and left.get(around.holdout.salt) == 0.0:
+        return Outcome(Step(rule_id, Reason.HOLDOUT, around.holdout.name), chance=kept)
     # The experiments of a layer are one draw: to be outside of one makes the others likelier.
     before = left.get(split.entry_salt, 1.0)
-    entering = split.traffic() / before
+    entering = kept * split.traffic() / before
     if not split.enters(unit):
         left[split.entry_salt] = before - split.traffic()
-        return Outcome(Step(rule_id, Reason.HOLDOUT), chance=1.0 - entering)
+        return Outcome(Step(rule_id, Reason.HOLDOUT), chance=kept - entering)
     variant = split.variant(unit)
     return Outcome(Step(rule_id, Reason.SPLIT, variant), variant, entering * split.share(variant))
+
+
+def _draw(around: Circumstances, left: dict[str, float]) -> float:
+    """How likely the holdout's draw came out as it did; 1 where there is none, or it was drawn
+    before: it is one draw for all experiments."""
+    out = around.holdout
+    if out is None or out.skips_rules or out.salt in left:
+        return 1.0
+    if not (unit := around.unit_of(out.unit)):
+        return 1.0
+    left[out.salt] = 0.0 if out.keeps(unit) else 1.0
+    return out.share() if left[out.salt] == 0.0 else 1.0 - out.share()
 
 
 def _error_value(rule: Rule, error: EvaluationError, why_absent: Callable[[str], str]) -> Step:

@@ -58,6 +58,11 @@ def variant_salt(experiment: str) -> str:
     return _salt("variant", experiment)
 
 
+def holdout_salt(name: str) -> str:
+    """16 hex digits: who is held out."""
+    return _salt("holdout", name)
+
+
 def _salt(role: str, name: str) -> str:
     return blake2b(f"{role}/{name}".encode(), digest_size=8).hexdigest()
 
@@ -139,6 +144,25 @@ class Split(msgspec.Struct, frozen=True, array_like=True):
     def share(self, variant: str) -> float:
         """The share of a variant among those who enter, 0 to 1."""
         return _share(self.variants, variant)
+
+
+class Holdout(msgspec.Struct, frozen=True, array_like=True):
+    """A share of units that sees no experiment, or no rule at all: those in the first buckets, up
+    to, not including, `end`. A greater share keeps everybody who is in a smaller one."""
+
+    name: str
+    unit: str
+    salt: str
+    end: int
+    skips_rules: bool
+
+    def keeps(self, unit: str) -> bool:
+        """Whether this unit is held out."""
+        return bucket(self.salt, unit) < self.end
+
+    def share(self) -> float:
+        """The share of units that are held out, 0 to 1."""
+        return self.end / BUCKETS
 
 
 def _owner(runs: Runs, place: int) -> str:

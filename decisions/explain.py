@@ -40,7 +40,13 @@ SENTENCES: dict[Reason, str] = {
     Reason.UNKNOWN_SLOT: "{slot} shows nothing: the playbook has no such slot",
     Reason.ERROR: "{what} could not be decided: {detail}",
 }
+IN_HOLDOUT = "rule {rule} matched, and this {held_out} is in the holdout {detail}"
+ALL_HELD_OUT = "{slot} shows {shown}, its default: this {held_out} is in the holdout {detail}"
 NO_ID = "rule {rule} matched, and {detail}"  # the one absence that is not the condition's
+HELD_OUT = (
+    "rule {rule} matched, and this visitor is of the holdout {detail}, which sees no experiment"
+)
+PASSED_OVER = "{slot} shows {shown}, its default: this visitor is of the holdout {detail}"
 
 
 class WhyNot(msgspec.Struct, frozen=True):
@@ -110,9 +116,10 @@ class _Speaker:
 
     def sentence(self, step: Step, rule: Rule | None) -> str:
         """What one step says of the decision. rule: the step's, None for the slot's default."""
-        form = SENTENCES[step.reason]
-        if step.reason is Reason.ABSENT and rule and self.weighing.holds(tree_of(rule.tree)):
-            form = NO_ID
+        form = self._form(step, rule)
+        if step.reason is Reason.HOLDOUT and step.detail:
+            form = IN_HOLDOUT if step.rule else ALL_HELD_OUT
+        holdout = self.program.head.holdout
         split, limit = (rule.split, rule.limit) if rule else (None, None)
         return form.format(
             slot=self.decision.slot,
@@ -121,11 +128,19 @@ class _Speaker:
             what=f"rule {step.rule}" if step.rule else self.decision.slot,
             why=self.why(rule) if rule and "{why}" in form else "",
             detail=step.detail,
+            held_out=holdout.unit if holdout else "",
             unit=split.unit if split else "visitor",
             traffic=f"{split.traffic():.0%}" if split else "share",
             cap=step.detail or (_spent(limit) if limit else ""),
             schedule=self._schedule(step.detail, rule) if rule and "{schedule}" in form else "",
         )
+
+    def _form(self, step: Step, rule: Rule | None) -> str:
+        if step.reason is Reason.ABSENT and rule and self.weighing.holds(tree_of(rule.tree)):
+            return NO_ID
+        if step.reason is Reason.HOLDOUT and step.detail:
+            return HELD_OUT if rule else PASSED_OVER
+        return SENTENCES[step.reason]
 
     def refused(self, step: Step, rule: Rule) -> str:
         """Why the rule did not take the slot. step: what came of it when no other was asked."""

@@ -90,6 +90,15 @@ class Experiment(_Written, frozen=True):
     layer: str = ""
 
 
+class Holdout(_Written, frozen=True):
+    """A share of units that experiments, or all rules, pass over; share: a percentage."""
+
+    share: float
+    unit: Literal["visitor", "customer", "session"] = "visitor"
+    name: str = "holdout"  # a new name draws anew
+    skips: Literal["experiments", "rules"] = "experiments"
+
+
 class Rule(_Written, frozen=True):
     """`show` or `experiment`, not both; `from` and `until` are dates or RFC 3339 times, `until`
     inclusive for a date; hours: days → `17:00-22:00`, in the playbook's time zone."""
@@ -152,6 +161,7 @@ class Settings(_Written, frozen=True):
     signals: list[Signal] = []
     tags: dict[str, str] = {}
     interest: InterestSettings = InterestSettings()
+    holdout: Holdout | None = None
     timezone: str = "UTC"
     query_keys: list[str] = []
     purposes: list[str] = msgspec.field(default_factory=lambda: list(PURPOSES))

@@ -86,7 +86,15 @@ class Program:
             return Decision(slot, "", Reason.UNKNOWN_SLOT, (Step("", Reason.UNKNOWN_SLOT),))
         known = self.facts(facts, grants, now)
         around = Circumstances(
-            known.grants, known.now_s, unit, tuple(seen), control, stale, shown, held
+            known.grants,
+            known.now_s,
+            unit,
+            tuple(seen),
+            control,
+            stale,
+            shown,
+            held,
+            self.head.holdout,
         )
         if not explain:
             return engine.decide(place, known, around)

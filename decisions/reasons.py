@@ -18,7 +18,7 @@ class Reason(enum.StrEnum):
     CAPPED = "CAPPED"  # seen as often as its cap allows, or on this page already
     PAUSED = "PAUSED"  # stopped by an operator
     OUT_OF_SCHEDULE = "OUT_OF_SCHEDULE"  # before `from`, after `until` or outside `hours`
-    HOLDOUT = "HOLDOUT"  # matched, and outside the experiment's share of traffic
+    HOLDOUT = "HOLDOUT"  # outside an experiment's share of traffic, or in the playbook's holdout
     STALE = "STALE"  # the snapshot is past its date and the rule does not serve then
     NO_SNAPSHOT = "NO_SNAPSHOT"  # this edge has nothing to decide with yet
     UNKNOWN_SLOT = "UNKNOWN_SLOT"  # the playbook has no such slot

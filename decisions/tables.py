@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from decisions.experiments import Split
+from decisions.experiments import Holdout, Split
 from decisions.hours import Edges
 from decisions.index import Index
 from decisions.learn import Learning
@@ -144,3 +144,4 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     timezone: str = "UTC"
     dictionary: tuple[str, ...] = ()
     key_salt: str = ""
+    holdout: Holdout | None = None

@@ -102,6 +102,7 @@ def log(services: Services, visit: Visit, marks: Marks, decision: Decision, id_:
         at=int(visit.now_s),
         visitor=marks.visitor.hex(),
         facts=marks.facts.hex(),
+        holdout=decision.holdout,
     )
     services.intake.served(visit, id_, row)
 

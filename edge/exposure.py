@@ -20,7 +20,7 @@ from edge.tokens import LEEWAY_S, Refusal, decode64, encode64
 
 CHARACTERS = 52
 MAX_AGE_S = 7 * 86_400.0  # the window of a goal, where a playbook does not say otherwise
-NO_RULE, NO_VARIANT = 0xFFFFFFFF, 0xFF
+NO_RULE, NO_VARIANT, HELD_OUT = 0xFFFFFFFF, 0xFF, 0xFE
 NO_VISITOR = b"\0\0\0\0"
 
 _LAYOUT = struct.Struct(">BIHIBHI4s4s")
@@ -30,8 +30,9 @@ _ONE = 60_000  # probability 1; every share of 10,000 buckets is exact
 
 class Exposure(msgspec.Struct, frozen=True):
     """One decision that left. slot, rule, variant: their places in the program of that snapshot
-    (NO_RULE for the default, NO_VARIANT without an experiment). probability: of this variant, 0 to
-    1. at_s: whole seconds. visitor: `visitor_hash`. facts: `Facts.digest`.
+    (NO_RULE for the default, NO_VARIANT without an experiment, HELD_OUT for a unit of the holdout).
+    probability: of this variant, 0 to 1. at_s: whole seconds. visitor: `visitor_hash`. facts:
+    `Facts.digest`.
     """
 
     version: int

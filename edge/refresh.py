@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from decisions.engine import Decision
 from decisions.events import Event
 from decisions.program import Program
-from edge.exposure import NO_RULE, NO_VARIANT, Exposure
+from edge.exposure import HELD_OUT, NO_RULE, NO_VARIANT, Exposure
 from edge.sinks.row import Decided
 from snapshots.errors import SnapshotError
 from snapshots.local import LocalCopy
@@ -30,10 +30,12 @@ _QUERY = "page.query."
 class Names:
     """Slots, rules and variants of one version by number and back: `x` tokens carry numbers."""
 
-    __slots__ = ("_places", "_rules", "_slots", "_variants")
+    __slots__ = ("_holdout", "_places", "_rules", "_slots", "_variants")
 
     def __init__(self, program: Program) -> None:
         self._slots = tuple(program.slots)
+        holdout = program.head.holdout
+        self._holdout = holdout.name if holdout is not None else ""
         self._rules = tuple(
             tuple(rule.id for rule in slot.rules) for slot in program.slots.values()
         )
@@ -53,7 +55,7 @@ class Names:
         slot, places = self._places[decision.slot]
         rule = places[decision.rule] if decision.rule else NO_RULE
         if not decision.variant:
-            return slot, rule, NO_VARIANT
+            return slot, rule, HELD_OUT if decision.holdout else NO_VARIANT
         return slot, rule, self._variants[decision.rule].index(decision.variant)
 
     def decided(self, exposure: Exposure) -> Decided:
@@ -61,7 +63,7 @@ class Names:
         signed over other numbers."""
         slot = self._slots[exposure.slot]
         rule = "" if exposure.rule == NO_RULE else self._rules[exposure.slot][exposure.rule]
-        unsplit = exposure.variant == NO_VARIANT
+        unsplit = exposure.variant in (NO_VARIANT, HELD_OUT)
         variant = "" if unsplit else self._variants.get(rule, ())[exposure.variant]
         return Decided(
             snapshot=exposure.version,
@@ -72,6 +74,7 @@ class Names:
             at=exposure.at_s,
             visitor=exposure.visitor.hex(),
             facts=exposure.facts.hex(),
+            holdout=self._holdout if exposure.variant == HELD_OUT else "",
         )
 
 

@@ -25,7 +25,7 @@ FRAGMENTS = (ROOT / "docs" / "fragments.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 
 STRUCTS: list[type[msgspec.Struct]] = [
-    playbook.Settings, playbook.SlotDecl, playbook.Goal, playbook.AttributeDecl,
+    playbook.Settings, playbook.Holdout, playbook.SlotDecl, playbook.Goal, playbook.AttributeDecl,
     playbook.InterestGain, playbook.Signal, playbook.InterestSettings, playbook.Cap,
     playbook.Variant, playbook.Experiment, playbook.Rule, playbook.SegmentDecl,
     playbook.PlaybookTest,

@@ -12,6 +12,7 @@ SERVED = "served"  # a decision left in a reply
 
 class Decided(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A decision as its `x` token had it: snapshot's version, rule "" for the slot's default,
+    holdout: its name, for a unit that an experiment, or all rules, passed over because of it,
     visitor and facts as the hex digits of their 4-byte hashes."""
 
     snapshot: int
@@ -22,6 +23,7 @@ class Decided(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     at: int = 0
     visitor: str = ""
     facts: str = ""
+    holdout: str = ""
 
 
 class Row(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

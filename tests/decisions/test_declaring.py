@@ -10,7 +10,7 @@ import pytest
 from decisions import compile_playbook
 from decisions.consent import AUTHENTICATED, FUNCTIONAL, PERSONALIZATION, SENSITIVE
 from decisions.errors import PlaybookErrors
-from decisions.playbook import SegmentDecl
+from decisions.playbook import Holdout, SegmentDecl
 from tests.decisions.written import (
     SETTINGS,
     complaint,
@@ -169,3 +169,23 @@ def test_purposes_travel_from_what_is_read_to_segments_tags_rules_and_fragments(
     assert compiled.fragments["hero/welcome"].needs == 0
     rescue = compiled.slots["hero"].rules[0]
     assert (rescue.id, rescue.needs) == ("cart-rescue", PERSONALIZATION | FUNCTIONAL)
+
+
+@pytest.mark.parametrize(
+    ("holdout", "code", "says"),
+    [
+        ({"share": 0}, "bad-share", "above 0 and below 100, got 0"),
+        ({"share": 100}, "bad-share", "got 100"),
+        ({"share": 5, "name": "a b"}, "bad-name", "expected a holdout of"),
+    ],
+)
+def test_a_holdout_has_a_name_and_a_share(holdout: dict[str, Any], code: str, says: str) -> None:
+    assert complaint(code, says, holdout=holdout)
+
+
+def test_a_holdout_has_a_unit_that_there_is() -> None:
+    written = playbook()
+    holdout = Holdout(5, unit="user")  # type: ignore[arg-type]  # who makes settings by hand
+    settings = msgspec.structs.replace(written.settings, holdout=holdout)
+    with pytest.raises(PlaybookErrors, match='unknown unit "user"'):
+        compile_playbook(msgspec.structs.replace(written, settings=settings))

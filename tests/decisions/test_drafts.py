@@ -133,6 +133,11 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "expected a variant of",
     ),
     (offer(goal="oder"), "unknown-goal", "did you mean order?"),
+    (
+        offer(variants={f"v{n}": {"weight": 1, "show": "hero/cart"} for n in range(101)}),
+        "many-variants",
+        "at most 100 variants, got 101",
+    ),
     (offer(traffic=101), "bad-traffic", "0 to 100, got 101"),
     (
         {

@@ -214,6 +214,70 @@ def test_the_experiments_of_a_layer_are_one_draw() -> None:
     }
 
 
+HOLDOUT = {"share": 20, "name": "control"}
+
+
+def test_a_unit_of_the_holdout_meets_no_experiment_and_every_other_rule() -> None:
+    rules = [
+        rule("one", "true", experiment=OFFER | {"traffic": 100}),
+        rule("two", "true", experiment=OFFER | {"traffic": 100}),
+        rule("cart", "cart.items > 0", show="hero/cart"),
+    ]
+    compiled = decode(program(rules=rules, holdout=HOLDOUT).encode())
+    found = [decide(compiled, CART, unit=f"v{number}") for number in range(200)]
+    held = [decision for decision in found if decision.holdout]
+    assert 20 < len(held) < 60
+    assert {decision.rule for decision in held} == {"cart"}
+    assert held[0].steps == (
+        Step("one", Reason.HOLDOUT, "control"),
+        Step("two", Reason.HOLDOUT, "control"),
+        Step("cart", Reason.MATCH),
+    )
+    assert held[0].probability == pytest.approx(0.2)
+    others = [decision for decision in found if not decision.holdout]
+    assert {(d.rule, d.probability) for d in others} == {("one", 0.4)}
+    assert decide(compiled, {}, unit=next(f"v{n}" for n, d in enumerate(found) if d.holdout)) == (
+        Decision(
+            "hero",
+            "hero/welcome",
+            Reason.DEFAULT,
+            (*held[0].steps[:2], Step("", Reason.DEFAULT)),
+            probability=0.2,
+            holdout="control",
+        )
+    )
+
+
+def test_a_holdout_that_nothing_met_is_not_told() -> None:
+    compiled = program(rules=[rule("cart", "cart.items > 0")], holdout=HOLDOUT | {"share": 99.99})
+    decision = decide(compiled, CART, unit="v1")
+    assert (decision.rule, decision.holdout, decision.probability) == ("cart", "", 1.0)
+
+
+def test_a_unit_of_a_holdout_of_rules_sees_the_defaults() -> None:
+    rules = [rule("cart", "cart.items > 0", hold="session")]
+    compiled = program(rules=rules, holdout=HOLDOUT | {"skips": "rules"})
+    found = [decide(compiled, CART, unit=f"v{number}", held=("cart",)) for number in range(50)]
+    kinds = {(d.rule, d.reason, d.holdout, d.probability) for d in found}
+    assert kinds == {
+        ("cart", Reason.MATCH, "", 0.8),
+        ("", Reason.HOLDOUT, "control", 0.2),
+    }
+    held = next(decision for decision in found if decision.holdout)
+    assert held.steps == (Step("", Reason.HOLDOUT, "control"),)
+    assert decide(compiled, CART).probability == 1.0
+
+
+def test_who_has_no_id_of_the_holdouts_unit_is_not_held_out() -> None:
+    rules = [rule("one", "true", experiment=OFFER | {"traffic": 100})]
+    holdout = {"share": 99.99, "unit": "customer"}
+    compiled = program(rules=rules, holdout=holdout)
+    units = Units(visitor="v1", customer="c1")
+    assert decide(compiled, {}, unit=units).variant
+    known = decide(compiled, {}, unit=units, grants={*GRANTS, "authenticated"})
+    assert (known.variant, known.holdout) == ("", "holdout")
+
+
 def test_experiments_of_no_layer_are_draws_of_their_own() -> None:
     rules = [rule(name, "true", experiment=OFFER) for name in ("one", "two")]
     compiled = program(rules=rules)
@@ -373,6 +437,7 @@ MOMENTS = st.sampled_from([NOW, NOW + 12 * 3_600])  # inside hours, outside
 SHOWN = st.sampled_from([set[str](), {"hero/loyal"}, {"hero/cart"}])
 UNIT = st.sampled_from([None, "v1", "v2", "v3", "v4"])
 HOLDS = st.sampled_from([(), ("r0",), ("r3", "r5"), ("r8", "r1")])
+SKIPS = {0: "experiments", 2: "rules"}
 COMPILED: dict[tuple[int, ...], Program] = {}
 
 
@@ -389,7 +454,8 @@ def of_whens(places: tuple[int, ...]) -> Program:
             more |= {"once_per_page": True} if place % 7 == 0 else {}
             more |= {"hold": "session"} if place % 8 == 0 else {}
             rules.append(rule(f"r{number}", WHENS[place], **more))
-        COMPILED[places] = program(rules=rules)
+        holdout = None if sum(places) % 2 else {"share": 50, "skips": SKIPS[sum(places) % 4]}
+        COMPILED[places] = program(rules=rules, holdout=holdout)
     return COMPILED[places]
 
 
@@ -421,7 +487,16 @@ def test_the_index_and_the_plain_scan_decide_alike(
     scan = compiled.decide("hero", facts, explain=True, **more)
     kept = tuple(s for s in scan.steps if s in fast.steps or s.reason not in ("ABSENT", "ERROR"))
     assert kept == fast.steps
-    for name in ("fragment", "variant", "reason", "rule", "experiment", "probability", "with_"):
+    for name in (
+        "fragment",
+        "variant",
+        "reason",
+        "rule",
+        "experiment",
+        "probability",
+        "with_",
+        "holdout",
+    ):
         assert getattr(fast, name) == getattr(scan, name)
 
 

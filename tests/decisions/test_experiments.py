@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decisions import experiments
-from decisions.experiments import BUCKETS, Runs, Split, Units, bucket, remapped, shares
+from decisions.experiments import BUCKETS, Holdout, Runs, Split, Units, bucket, remapped, shares
 
 SPEC = json.loads(
     (Path(__file__).parent.parent / "spec" / "bucketing.json").read_text(encoding="utf-8")
@@ -150,3 +150,14 @@ def test_a_layer_is_no_experiment_of_the_same_name() -> None:
 def test_units_are_asked_by_kind() -> None:
     units = Units(visitor="v", session="s")
     assert [units.of(kind) for kind in experiments.UNITS] == ["v", "", "s"]
+
+
+def test_a_greater_holdout_keeps_those_of_a_smaller_one() -> None:
+    salt = experiments.holdout_salt("control")
+    assert salt not in {experiments.layer_salt("control"), experiments.traffic_salt("control")}
+    small, large = (Holdout("control", "visitor", salt, end, False) for end in (500, 1_000))
+    units = [f"visitor-{number}" for number in range(5_000)]
+    in_small, in_large = ({u for u in units if out.keeps(u)} for out in (small, large))
+    assert in_small < in_large
+    assert (small.share(), large.share()) == (0.05, 0.1)
+    assert len(in_large) == pytest.approx(500, abs=100)

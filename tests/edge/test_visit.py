@@ -345,6 +345,22 @@ async def test_every_decision_that_leaves_is_a_served_row() -> None:
     assert [row["x"]["slot"] for row in served] == ["hero", "feed"]  # promo shows nothing
 
 
+async def test_rows_tell_who_was_held_out_when_served_and_when_seen() -> None:
+    offer = {"variants": {"a": {"weight": 1, "show": "promo/french"}}}
+    rules = [rule("offer", "true", slot="promo", experiment=offer),
+             rule("all", "true", slot="promo", show="promo/french")]  # fmt: skip
+    holdout = {"share": 99.99, "name": "control"}
+    shop = Shop(Served(snapshot(rules=rules, holdout=holdout)))
+    browser = shop.browser()
+    await browser.consent(*EVERYTHING)
+
+    told = await browser.visit(slots=("promo",))
+    await browser.visit(browser.event("seen", x=told["decisions"][0]["x"]), slots=())
+
+    told_of = [(row["type"], row["x"]["rule"], row["x"]["holdout"]) for row in shop.rows()]
+    assert told_of == [("served", "all", "control"), ("seen", "all", "control")]
+
+
 async def test_an_x_of_an_earlier_snapshot_still_says_what_it_was() -> None:
     shop = Shop()
     browser = shop.browser()
