@@ -43,10 +43,6 @@ SENTENCES: dict[Reason, str] = {
 IN_HOLDOUT = "rule {rule} matched, and this {held_out} is in the holdout {detail}"
 ALL_HELD_OUT = "{slot} shows {shown}, its default: this {held_out} is in the holdout {detail}"
 NO_ID = "rule {rule} matched, and {detail}"  # the one absence that is not the condition's
-HELD_OUT = (
-    "rule {rule} matched, and this visitor is of the holdout {detail}, which sees no experiment"
-)
-PASSED_OVER = "{slot} shows {shown}, its default: this visitor is of the holdout {detail}"
 
 
 class WhyNot(msgspec.Struct, frozen=True):
@@ -117,8 +113,6 @@ class _Speaker:
     def sentence(self, step: Step, rule: Rule | None) -> str:
         """What one step says of the decision. rule: the step's, None for the slot's default."""
         form = self._form(step, rule)
-        if step.reason is Reason.HOLDOUT and step.detail:
-            form = IN_HOLDOUT if step.rule else ALL_HELD_OUT
         holdout = self.program.head.holdout
         split, limit = (rule.split, rule.limit) if rule else (None, None)
         return form.format(
@@ -139,7 +133,7 @@ class _Speaker:
         if step.reason is Reason.ABSENT and rule and self.weighing.holds(tree_of(rule.tree)):
             return NO_ID
         if step.reason is Reason.HOLDOUT and step.detail:
-            return HELD_OUT if rule else PASSED_OVER
+            return IN_HOLDOUT if step.rule else ALL_HELD_OUT
         return SENTENCES[step.reason]
 
     def refused(self, step: Step, rule: Rule) -> str:

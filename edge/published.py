@@ -1,4 +1,4 @@
-"""What a store holds, for commands that look at it: the newest manifest and its parts, checked."""
+"""What a store holds, for commands that look at it: a version's manifest and its parts, checked."""
 
 from __future__ import annotations
 
@@ -12,22 +12,26 @@ from snapshots.bundle import unpack
 from snapshots.contents import PROGRAM
 from snapshots.errors import Malformed
 from snapshots.keys import PUBLIC_FILE, PublicKeys, b64decode, read_public
-from snapshots.manifest import Manifest, PartRef, channel_path, part_path
+from snapshots.manifest import Manifest, PartRef, channel_path, part_path, version_path
 from snapshots.store import ReadableStore, open_store
 from snapshots.trust import Limits, check_sizes
 
 
 class Published:
-    """A channel of a store. keys: whose signatures count; None looks without checking them."""
+    """A channel of a store. keys: whose signatures count; None looks without checking them.
+    version: one that was published, 0 for the newest."""
 
-    def __init__(self, url: str, channel: str, keys: PublicKeys | None) -> None:
+    def __init__(
+        self, url: str, channel: str, keys: PublicKeys | None, *, version: int = 0
+    ) -> None:
         """Raises SnapshotError for a store that has no such channel, and for one not to be
         believed."""
         self.store: ReadableStore = open_store(url)
-        token = self.store.read(channel_path(channel), Limits().manifest_bytes)
+        path = version_path(channel, version) if version else channel_path(channel)
+        token = self.store.read(path, Limits().manifest_bytes)
         self.manifest = _peek(token) if keys is None else signing.verify(token, keys)
         self.signer = "" if keys is None else signing.signer(token)
-        check_sizes(self.manifest, Limits())
+        check_sizes(self.manifest.parts, Limits())
 
     def part(self, part: PartRef) -> bytes:
         """The raw bytes of a part, every hash checked."""

@@ -55,9 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.slot not in program.slots:
         known = ", ".join(program.slots)
         raise SettingError(f"expected one of {known}, got {arguments.slot!r} - at --slot")
-    now_s = _moment(arguments.now, time.time(), program.timezone, "--now")
-    given = _facts(arguments.facts, program, now_s)
-    facts = program.facts(given, _grants(arguments), now_s)
+    now_s = read_moment(arguments.now, time.time(), program.timezone, "--now")
+    given = read_facts(arguments.facts, program, now_s)
+    facts = program.facts(given, read_grants(arguments.grants), now_s)
     unit = arguments.unit or None
     decision = program.decide(arguments.slot, facts, unit=unit, explain=arguments.explain)
     variant = f", variant {decision.variant}" if decision.variant else ""
@@ -99,15 +99,17 @@ def _program(arguments: argparse.Namespace) -> Program:
     return Published(arguments.source, arguments.channel, keys_in(arguments.keys)).program()
 
 
-def _grants(arguments: argparse.Namespace) -> int:
+def read_grants(text: str) -> int:
+    """The bits of purposes, comma-separated. Raises SettingError."""
     try:
-        return consent.mask(name for name in arguments.grants.split(",") if name)
+        return consent.mask(name for name in text.split(",") if name)
     except KeyError as error:
         known = ", ".join(consent.NEEDS)
         raise SettingError(f"expected of {known}, got {error} - at --grants") from None
 
 
-def _facts(file: str | None, program: Program, now_s: float) -> dict[str, Any]:
+def read_facts(file: str | None, program: Program, now_s: float) -> dict[str, Any]:
+    """The nested facts of a YAML or JSON file, times in seconds. Raises SettingError."""
     if file is None:
         return {}
     try:
@@ -133,10 +135,11 @@ def _in_seconds(facts: dict[str, Any], name: str, now_s: float, timezone: str) -
         if not isinstance(facts, dict):
             return
     if leaf in facts and not isinstance(facts[leaf], (int, float)):
-        facts[leaf] = _moment(str(facts[leaf]), now_s, timezone, name)
+        facts[leaf] = read_moment(str(facts[leaf]), now_s, timezone, name)
 
 
-def _moment(text: str | None, now_s: float, timezone: str, place: str) -> float:
+def read_moment(text: str | None, now_s: float, timezone: str, place: str) -> float:
+    """A moment as in tests.yaml; now_s for none. Raises SettingError, which names the place."""
     if text is None:
         return now_s
     try:

@@ -179,16 +179,12 @@ def test_a_step_that_knows_its_detail_is_believed() -> None:
     steps = (
         Step("late", Reason.OUT_OF_SCHEDULE, "fri 23:05 is outside its hours"),
         Step("twice", Reason.CAPPED, "hero/loyal is on the page already"),
-        Step("twice", Reason.HOLDOUT, "nobody"),
-        Step("", Reason.HOLDOUT, "nobody"),
         Step("kept", Reason.MATCH, "shown earlier in this session"),
     )
     decision = Decision("hero", "hero/loyal", Reason.MATCH, steps, rule="kept")
     assert sentences(compiled, decision, compiled.facts({})) == [
         "rule late matched, and is out of schedule: fri 23:05 is outside its hours",
         "rule twice matched, and hero/loyal is on the page already",
-        "rule twice matched, and this visitor is of the holdout nobody, which sees no experiment",
-        "hero shows hero/loyal, its default: this visitor is of the holdout nobody",
         "hero shows hero/loyal because it was shown earlier in this session (rule kept)",
     ]
 
