@@ -7,8 +7,11 @@ Warnings, which do not stop a build, are `lint`'s business.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from hashlib import blake2b
 from itertools import chain
 from typing import NamedTuple, TypeAlias
+
+import msgspec
 
 from decisions.declaring import Declared, declare
 from decisions.drafts import Draft, draft_rules
@@ -18,6 +21,7 @@ from decisions.experiments import (
     Split,
     holdout_salt,
     layer_salt,
+    shares,
     traffic_salt,
     variant_salt,
 )
@@ -33,6 +37,8 @@ from decisions.tables import Goal, Head, Rule, Slot, SlotHead, Tag, encoded
 from decisions.tokens import compile_fragments
 
 Catalogue: TypeAlias = Mapping[str, Iterable[str]]  # `category`, `brand`, `item` → its values
+
+_CANONICAL = msgspec.json.Encoder(order="deterministic")
 
 VIEWED = "category"  # what session.views is keyed by
 
@@ -78,7 +84,7 @@ def compile_with_ledger(
     typed = [*declared.tags.values(), *(draft.typed for draft in drafts)]
     learning = _learning(settings, drafts, _known(settings, schema, typed, catalogue))
     older = ledger or first_ledger(settings.name)
-    grown = older.grown(_names(learning), _weights(written))
+    grown = older.grown(_names(learning), _weights(written), _terms(drafts))
     slots = [_slot(name, decl, schema, drafts, grown) for name, decl in settings.slots.items()]
     return Compiled(Program(_head(settings, declared, grown, learning), slots, fragments), grown)
 
@@ -166,10 +172,24 @@ def _weights(written: WrittenPlaybook) -> dict[str, dict[str, float]]:
             weights[VARIANTS + rule.id] = {name: arm.weight for name, arm in variants.items()}
             entry = weights.setdefault(_entry(rule.id, rule.experiment), {})
             entry[rule.id] = rule.experiment.traffic
-    for name, shares in weights.items():
+    for name, entering in weights.items():
         if not name.startswith(VARIANTS):
-            shares[""] = max(0.0, 100.0 - sum(shares.values()))
+            entering[""] = max(0.0, 100.0 - sum(entering.values()))
     return weights
+
+
+def _terms(drafts: Iterable[Draft]) -> dict[str, str]:
+    """Experiment → 16 hex digits of all that a visitor of it could tell apart: unit, layer, traffic
+    and weights in buckets, and what each variant shows."""
+    found: dict[str, str] = {}
+    for draft in drafts:
+        if (experiment := draft.rule.experiment) is not None:
+            weights = shares({name: arm.weight for name, arm in experiment.variants.items()})
+            traffic = round(experiment.traffic * BUCKETS / 100)
+            terms = (experiment.unit, experiment.layer, traffic, weights, draft.arms)
+            canonical = _CANONICAL.encode(terms)
+            found[draft.rule.id] = blake2b(canonical, digest_size=8).hexdigest()
+    return found
 
 
 def _entry(rule_id: str, experiment: Experiment) -> str:
@@ -216,4 +236,5 @@ def _split(rule_id: str, experiment: Experiment, grown: Ledger) -> Split:
         variant_salt=variant_salt(rule_id),
         entry=grown.maps[_entry(rule_id, experiment)],
         variants=grown.maps[VARIANTS + rule_id],
+        phase=grown.phases[rule_id].number,
     )

@@ -53,6 +53,7 @@ class Circumstances(msgspec.Struct, frozen=True):
     shown: Collection[str] = ()
     held: Collection[str] = ()
     holdout: Holdout | None = None
+    forced: Mapping[str, str] = NOTHING
 
     def unit_of(self, kind: str) -> str:
         """The id to split by, "" for none or none that is granted."""
@@ -68,6 +69,7 @@ class Decision(msgspec.Struct, frozen=True):
     what decided; in explain mode also those whose value was absent. probability: how likely chance
     made it this one, over the experiments met on the way. with_: values for the fragment's tokens.
     holdout: its name, for a unit of its share that met an experiment, or rules, that it skips.
+    phase: of the experiment.
     """
 
     slot: str
@@ -80,6 +82,7 @@ class Decision(msgspec.Struct, frozen=True):
     probability: float = 1.0
     with_: Mapping[str, Any] = NOTHING
     holdout: str = ""
+    phase: int = 0
 
 
 class Outcome(NamedTuple):
@@ -206,6 +209,7 @@ def _taken(
         chance,
         arm.values,
         holdout,
+        rule.split.phase if rule.split is not None else 0,
     )
 
 
@@ -231,6 +235,8 @@ def _consider(rule: Rule, facts: Facts, around: Circumstances, left: dict[str, f
         return Outcome(Step(rule.id, Reason.CAPPED, f"{twice} is on the page already"))
     if rule.split is None:
         return Outcome(Step(rule.id, Reason.MATCH), "")
+    if around.forced and (variant := around.forced.get(rule.id)) in rule.arms:
+        return Outcome(Step(rule.id, Reason.SPLIT, f"{variant}, forced"), variant)
     return _enter(rule.id, rule.split, around, left)
 
 

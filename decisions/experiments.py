@@ -118,7 +118,8 @@ class Split(msgspec.Struct, frozen=True, array_like=True):
     """What the edge needs of one experiment.
 
     entry: the runs of the traffic map, of which those named `id` enter; in a layer they are also
-    other experiments', which makes these exclude each other.
+    other experiments', which makes these exclude each other. phase: how often its terms changed,
+    and 1.
     """
 
     id: str
@@ -128,6 +129,7 @@ class Split(msgspec.Struct, frozen=True, array_like=True):
     variant_salt: str
     entry: Runs
     variants: Runs
+    phase: int = 1
 
     def enters(self, unit: str) -> bool:
         """Whether this unit is in the experiment's share of traffic."""

@@ -2,7 +2,8 @@
 
 Cookies carry integers for names, and outlive bundles: a name once numbered keeps its number for
 ever. Experiments keep their bucket maps, the finished ones too, so that one that comes back finds
-its visitors where they were.
+its visitors where they were. An experiment that changes begins a new phase: results of two phases
+are not added up.
 """
 
 from __future__ import annotations
@@ -23,11 +24,20 @@ LAYER = "layer/"  # the traffic map of a layer lies in `maps` under this prefix
 TRAFFIC = "traffic/"  # the traffic map of an experiment without one
 VARIANTS = "variants/"  # the variant map of an experiment
 
+NO_TERMS: Mapping[str, str] = {}
 _DECODER = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw])
+
+
+class Phase(msgspec.Struct, frozen=True, array_like=True):
+    """number: from 1. terms: what the phase holds the experiment to, in 16 hex digits."""
+
+    number: int
+    terms: str
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     """names: a name's place is its number. maps: prefix + name → the runs of its bucket map.
+    phases: experiment → the phase it is in, or was in when it ended.
 
     salt: 16 hex digits that key the hash of visitor ids; it never changes in a store's life.
     """
@@ -35,19 +45,32 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     salt: str
     names: tuple[str, ...] = ()
     maps: dict[str, Runs] = {}
+    phases: dict[str, Phase] = {}
 
-    def grown(self, names: Iterable[str], weights: Mapping[str, Mapping[str, float]]) -> Ledger:
-        """The ledger with new names at its end, and the maps re-mapped to new weights.
+    def grown(
+        self,
+        names: Iterable[str],
+        weights: Mapping[str, Mapping[str, float]],
+        terms: Mapping[str, str] = NO_TERMS,
+    ) -> Ledger:
+        """The ledger with new names at its end, the maps re-mapped to new weights, and a new phase
+        for every experiment whose terms changed.
 
         weights: map name (with its prefix) → name → weight >= 0, with a sum > 0. Maps that are not
-        mentioned stay. What the ledger knows already changes nothing.
+        mentioned stay. terms: experiment → what its phase holds it to. What the ledger knows
+        already changes nothing.
         """
         known = set(self.names)
         new = [name for name in dict.fromkeys(names) if name not in known]
         maps = dict(self.maps)
         for name, wanted in weights.items():
             maps[name] = remapped(self.maps.get(name, ()), shares(wanted))
-        return Ledger(salt=self.salt, names=(*self.names, *new), maps=maps)
+        phases = dict(self.phases)
+        for experiment, agreed in terms.items():
+            phase = phases.get(experiment, Phase(0, ""))
+            if phase.terms != agreed:
+                phases[experiment] = Phase(phase.number + 1, agreed)
+        return Ledger(salt=self.salt, names=(*self.names, *new), maps=maps, phases=phases)
 
     def extends(self, older: Ledger) -> bool:
         """Whether nothing that `older` numbered was renumbered or forgotten."""
@@ -55,6 +78,10 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
             self.salt == older.salt
             and self.names[: len(older.names)] == older.names
             and self.maps.keys() >= older.maps.keys()
+            and all(
+                name in self.phases and self.phases[name].number >= phase.number
+                for name, phase in older.phases.items()
+            )
         )
 
     def encode(self) -> bytes:

@@ -78,6 +78,12 @@ def _counter(slot: str, reason: Reason) -> str:
     return DECISIONS.format(slot, reason)
 
 
+def is_told(shown: Shown) -> bool:
+    """Whether a `served` row tells of it: something is shown, or an experiment was met. A variant
+    that shows nothing, or does not render, counts in its arm as the others do in theirs."""
+    return bool(shown.text or shown.decision.experiment or shown.decision.holdout)
+
+
 def sign(services: Services, visit: Visit, marks: Marks, decision: Decision) -> str:
     """The `x` of a decision that shows something; its `served` row is written on the way."""
     slot, rule, variant = visit.serving.names.numbers(decision)
@@ -103,6 +109,7 @@ def log(services: Services, visit: Visit, marks: Marks, decision: Decision, id_:
         visitor=marks.visitor.hex(),
         facts=marks.facts.hex(),
         holdout=decision.holdout,
+        phase=decision.phase,
     )
     services.intake.served(visit, id_, row)
 
@@ -112,6 +119,8 @@ def _carried(
 ) -> wire.Shown:
     decision = shown.decision
     x = sign(services, visit, marks, decision) if shown.text else ""
+    if not x and is_told(shown):
+        log(services, visit, marks, decision, services.intake.row_id())
     reply = wire.Shown(
         decision.slot,
         html=msgspec.UNSET if shown.is_json else shown.text,

@@ -30,7 +30,7 @@ _QUERY = "page.query."
 class Names:
     """Slots, rules and variants of one version by number and back: `x` tokens carry numbers."""
 
-    __slots__ = ("_holdout", "_places", "_rules", "_slots", "_variants")
+    __slots__ = ("_holdout", "_phases", "_places", "_rules", "_slots", "_variants")
 
     def __init__(self, program: Program) -> None:
         self._slots = tuple(program.slots)
@@ -41,6 +41,12 @@ class Names:
         )
         self._variants = {
             rule.id: tuple(rule.arms)
+            for slot in program.slots.values()
+            for rule in slot.rules
+            if rule.split is not None
+        }
+        self._phases = {
+            rule.id: rule.split.phase
             for slot in program.slots.values()
             for rule in slot.rules
             if rule.split is not None
@@ -75,6 +81,7 @@ class Names:
             visitor=exposure.visitor.hex(),
             facts=exposure.facts.hex(),
             holdout=self._holdout if exposure.variant == HELD_OUT else "",
+            phase=0 if unsplit else self._phases[rule],
         )
 
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from decisions.consent import ANALYTICS, AUTHENTICATED, NEED_AN_ID, PERSONALIZATION
-from decisions.engine import MAX_STEPS, Decision
+from decisions.engine import MAX_STEPS, NOTHING, Decision
 from decisions.experiments import Units
 from decisions.facts import Facts
 from decisions.learn import hold, withdraw
@@ -142,7 +142,7 @@ class Visit:
     def hold(self, decision: Decision) -> None:
         """Remembers for this session what was shown, if its rule holds the slot."""
         learning = self.serving.learning
-        if decision.rule in learning.held:
+        if decision.rule in learning.held and decision.reason is not Reason.ERROR:
             self.profile = hold(self.profile, decision.rule, learning, self.choice.grants)
 
     def show(
@@ -176,7 +176,14 @@ class Visit:
             complain("render", error)
         step = Step(decision.rule, Reason.ERROR, f"{decision.fragment} did not render")
         default = place.default if place is not None else ""
-        decision = Decision(slot, default, Reason.ERROR, (*decision.steps, step))
+        decision = msgspec.structs.replace(
+            decision,
+            fragment=default,
+            reason=Reason.ERROR,
+            steps=(*decision.steps, step),
+            rule=decision.rule if decision.experiment else "",  # it counts in its arm
+            with_=NOTHING,
+        )
         try:
             return Shown(program.render(decision, facts), decision, is_json)
         except Exception as error:  # the same

@@ -42,7 +42,7 @@ def one(services: Services, scope: Scope, headers: dict[bytes, bytes], _: bytes)
         return empty(services)
     visit, known = services.reception.ask(serving, headers, query)
     shown = answers.show(services, visit, slot, known)
-    if shown.text and visit.is_logged:
+    if visit.is_logged and answers.is_told(shown):
         marks, row_id = answers.marks_of(visit, known), services.intake.row_id()
         answers.log(services, visit, marks, shown.decision, row_id)
     body = shown.text.encode()

@@ -12,8 +12,9 @@ SERVED = "served"  # a decision left in a reply
 
 class Decided(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A decision as its `x` token had it: snapshot's version, rule "" for the slot's default,
-    holdout: its name, for a unit that an experiment, or all rules, passed over because of it,
-    visitor and facts as the hex digits of their 4-byte hashes."""
+    visitor and facts as the hex digits of their 4-byte hashes. phase: of the experiment; results of
+    two are not added up. holdout: its name, for a unit that an experiment, or all rules, passed
+    over because of it."""
 
     snapshot: int
     slot: str
@@ -24,6 +25,7 @@ class Decided(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     visitor: str = ""
     facts: str = ""
     holdout: str = ""
+    phase: int = 0
 
 
 class Row(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -128,3 +130,37 @@ def test_the_public_names_work_as_documented() -> None:
     assert [step.rule for step in decision.steps] == ["shoes"]
     facts = {"segments": {"loyal"}, "interest": {"shoes": 62.0}}
     assert evaluate('"loyal" in segments && interest["shoes"] >= 40', facts) is True
+
+
+def phase_after(**changes: Any) -> int:
+    """The phase of an experiment after it was changed so."""
+    written = playbook(rules=[rule("offer", "true", experiment=OFFER)])
+    before = compile_with_ledger(written)
+    more = {"with": changes.pop("with")} if "with" in changes else {}
+    changed = playbook(rules=[rule("offer", "true", experiment=OFFER | changes, **more)])
+    after = compile_with_ledger(changed, before.ledger)
+    assert after.ledger.extends(before.ledger)
+    decisions = (after.program.decide("hero", {}, grants=1, unit=f"v{n}") for n in range(50))
+    (phase,) = {decision.phase for decision in decisions if decision.experiment}
+    return phase
+
+
+@pytest.mark.parametrize(
+    ("changes", "phase"),
+    [
+        ({}, 1),
+        ({"goal": ""}, 1),
+        ({"variants": {n: v | {"weight": 7} for n, v in OFFER["variants"].items()}}, 1),
+        ({"variants": dict(reversed(OFFER["variants"].items()))}, 1),
+        ({"traffic": 60}, 2),
+        ({"unit": "session"}, 2),
+        ({"layer": "top"}, 2),
+        ({"variants": OFFER["variants"] | {"code": OFFER["variants"]["code"] | {"weight": 30}}}, 2),
+        ({"variants": OFFER["variants"] | {"third": {"weight": 50, "show": "hero/cart"}}}, 2),
+        ({"with": {"cta": "Now"}}, 2),
+    ],
+)
+def test_what_a_visitor_could_tell_apart_opens_a_new_phase(
+    changes: dict[str, Any], phase: int
+) -> None:
+    assert phase_after(**changes) == phase

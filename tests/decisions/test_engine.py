@@ -496,6 +496,7 @@ def test_the_index_and_the_plain_scan_decide_alike(
         "probability",
         "with_",
         "holdout",
+        "phase",
     ):
         assert getattr(fast, name) == getattr(scan, name)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -74,3 +76,15 @@ def test_a_visitor_key_is_64_bits_and_belongs_to_its_store() -> None:
     assert visitor_key(salt, "household-7") == visitor_key(salt, "household-7")
     assert visitor_key(salt, "household-7") != visitor_key("f" * 16, "household-7")
     assert 0 <= visitor_key(salt, "household-7") < 2**64
+
+
+def test_changed_terms_open_a_new_phase_and_the_same_ones_none() -> None:
+    ledgers = [first_ledger("grocer")]
+    for terms in ({"a": "11", "b": "22"}, {"a": "11", "b": "33"}, {"b": "33"}, {"a": "44"}):
+        ledgers.append(ledgers[-1].grown((), {}, terms))
+    numbers = [{name: p.number for name, p in each.phases.items()} for each in ledgers[1:]]
+    assert numbers == [{"a": 1, "b": 1}, {"a": 1, "b": 2}, {"a": 1, "b": 2}, {"a": 2, "b": 2}]
+    assert all(new.extends(old) for old, new in pairwise(ledgers))
+    assert not ledgers[1].extends(ledgers[2])
+    assert not ledgers[0].extends(ledgers[1])
+    assert ledger.decode(ledgers[-1].encode()) == ledgers[-1]

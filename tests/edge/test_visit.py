@@ -361,6 +361,63 @@ async def test_rows_tell_who_was_held_out_when_served_and_when_seen() -> None:
     assert told_of == [("served", "all", "control"), ("seen", "all", "control")]
 
 
+def experimental() -> Shop:
+    """A shop with an experiment of which one variant shows something, one nothing, and one never
+    renders."""
+    shown = {"a": "promo/french", "empty": "promo/none", "broken": "promo/a"}
+    variants = {name: {"weight": 1, "show": show} for name, show in shown.items()}
+    rules = [rule("offer", "true", slot="promo", experiment={"variants": variants})]
+    shop = Shop(Served(snapshot(rules=rules)))
+    program = shop.served.current.program if shop.served.current else None
+    assert program is not None
+    render = program.render
+
+    def failing(decision: Any, facts: Any) -> str:
+        if decision.fragment == "promo/a":
+            raise ZeroDivisionError
+        return render(decision, facts)
+
+    program.render = failing  # type: ignore[method-assign]
+    return shop
+
+
+@pytest.mark.parametrize("way", ["visit", "fragments", "fragment"])
+async def test_every_variant_is_logged_when_it_is_met_also_one_that_shows_nothing_or_fails(
+    way: str,
+) -> None:
+    shop = experimental()
+    for _ in range(30):
+        browser = shop.browser()
+        await browser.consent(*EVERYTHING)
+        await browser.visit(slots=())
+        if way == "visit":
+            await browser.visit(slots=("promo",))
+        elif way == "fragments":
+            await browser.send("GET", "/_ew/v1/fragments?slots=promo")
+        else:
+            await browser.send("GET", "/_ew/v1/fragments/promo")
+
+    rows = shop.rows()
+    assert len({row["id"] for row in rows}) == len(rows) == 30
+    assert {(row["type"], row["x"]["rule"], row["x"]["phase"]) for row in rows} == {
+        ("served", "offer", 1)
+    }
+    assert {row["x"]["variant"] for row in rows} == {"a", "empty", "broken"}
+
+
+async def test_what_was_seen_of_an_experiment_tells_its_phase() -> None:
+    shop = experimental()
+    for _ in range(9):
+        browser = shop.browser()
+        await browser.consent(*EVERYTHING)
+        told = await browser.visit(slots=("promo",))
+        if x := told["decisions"][0].get("x"):
+            await browser.visit(browser.event("seen", x=x), slots=())
+
+    seen = [row["x"] for row in shop.rows() if row["type"] == "seen"]
+    assert {(x["variant"], x["phase"]) for x in seen} == {("a", 1)}
+
+
 async def test_an_x_of_an_earlier_snapshot_still_says_what_it_was() -> None:
     shop = Shop()
     browser = shop.browser()
