@@ -103,26 +103,62 @@ def test_a_share_is_the_part_of_those_who_enter() -> None:
     assert (split.traffic(), split.share("plain"), split.share("code")) == (0.5, 0.75, 0.25)
 
 
-def test_a_hundred_thousand_ids_are_spread_evenly_and_independently() -> None:
-    split = split_of({"a": 50, "b": 30, "c": 20}, 50)
-    cells = Counter(
-        (split.enters(f"visitor-{number}"), split.variant(f"visitor-{number}"))
-        for number in range(100_000)
+MILLION = 1_000_000
+CELLS = 100  # of a hundred buckets each
+
+
+def chi_squared(found: Counter[Any], expected: dict[Any, float]) -> float:
+    assert found.keys() <= expected.keys()
+    return sum((found[cell] - count) ** 2 / count for cell, count in expected.items())
+
+
+@pytest.fixture(scope="module")
+def drawn() -> list[list[int]]:
+    """The buckets of a million ids: who enters `offer`, its variants, the variants of `banner`, and
+    the holdout. The ids are fixed, so a test of chance comes out the same each time."""
+    salts = (
+        experiments.traffic_salt("offer"),
+        experiments.variant_salt("offer"),
+        experiments.variant_salt("banner"),
+        experiments.holdout_salt("holdout"),
     )
+    units = [f"visitor-{number}" for number in range(MILLION)]
+    return [[bucket(salt, unit) for unit in units] for salt in salts]
+
+
+def test_the_buckets_of_a_million_ids_are_uniform(drawn: list[list[int]]) -> None:
+    for buckets in drawn:
+        counts = Counter(buckets)
+        assert chi_squared(counts, dict.fromkeys(range(BUCKETS), MILLION / BUCKETS)) < 10_443
+        coarse = Counter(place * CELLS // BUCKETS for place in buckets)
+        assert chi_squared(coarse, dict.fromkeys(range(CELLS), MILLION / CELLS)) < 148.2
+    # 9,999 and 99 degrees of freedom, p = 0.001
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(0, 1), (1, 2), (0, 3), (1, 3)],
+    ids=["traffic and variant", "two experiments", "holdout and traffic", "holdout and variant"],
+)
+def test_two_draws_of_a_million_ids_are_independent(
+    drawn: list[list[int]], one: int, other: int
+) -> None:
+    pairs = Counter(
+        (a // 1_000) * 10 + b // 1_000 for a, b in zip(drawn[one], drawn[other], strict=True)
+    )
+    assert chi_squared(pairs, dict.fromkeys(range(100), MILLION / 100)) < 148.2
+
+
+def test_among_those_who_enter_every_variant_has_its_share(drawn: list[list[int]]) -> None:
+    split = split_of({"a": 50, "b": 30, "c": 20}, 50)
+    entry, variants = owners(split.entry), owners(split.variants)
+    cells = Counter((entry[a], variants[b]) for a, b in zip(drawn[0], drawn[1], strict=True))
     expected = {
-        (enters, variant): 100_000 * 0.5 * split.share(variant)
-        for enters in (True, False)
+        (enters, variant): MILLION * 0.5 * split.share(variant)
+        for enters in ("offer", "")
         for variant in "abc"
     }
-    chi_squared = sum((cells[cell] - count) ** 2 / count for cell, count in expected.items())
-    assert chi_squared < 20.5  # 5 degrees of freedom, p = 0.001; the ids are fixed
-    assert cells.keys() == expected.keys()
-
-
-def test_buckets_of_a_hundred_thousand_ids_are_uniform() -> None:
-    counts = Counter(bucket("0123456789abcdef", f"v{n}") // 100 for n in range(100_000))
-    chi_squared = sum((counts[cell] - 1000) ** 2 / 1000 for cell in range(100))
-    assert chi_squared < 148.2  # 99 degrees of freedom, p = 0.001; the ids are fixed
+    assert chi_squared(cells, expected) < 20.5  # 5 degrees of freedom, p = 0.001
 
 
 def test_experiments_of_one_layer_exclude_each_other() -> None:
