@@ -143,6 +143,7 @@ class Edge:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._other.router.redirect_slashes = False  # it would send people where `Host` says
         """Answers one request, or lives through a lifespan."""
         if scope["type"] != "http":
             await self._lifespan(scope, receive, send)

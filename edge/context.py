@@ -18,6 +18,9 @@ from edge.config import Config
 
 Headers = Mapping[bytes, bytes]
 
+# Bytes that are looked at: headers may be as long as the server takes, and readings are remembered.
+MAX_PLACE, MAX_AGENT, MAX_HINT, MAX_LANGUAGE = 256, 512, 8, 128
+
 _COUNTRY = re.compile(rb"[A-Za-z]{2}")
 _NOWHERE = {b"XX", b"T1", b"ZZ"}  # what CDNs send for unknown and for Tor
 _PLACE = re.compile(r"[\w .,'()/-]{1,64}")
@@ -73,12 +76,14 @@ class Context:
         """
         facts: dict[str, Any] = {}
         for name, header in self._places:
-            if (raw := headers.get(header)) and (value := _place(name, raw)):
+            raw = headers.get(header)
+            if raw and len(raw) <= MAX_PLACE and (value := _place(name, raw)):
                 facts[name] = value
         if agent := headers.get(b"user-agent"):
-            facts.update(device(agent, headers.get(b"sec-ch-ua-mobile", b"")))
+            hint = headers.get(b"sec-ch-ua-mobile", b"")
+            facts.update(device(agent[:MAX_AGENT], hint[:MAX_HINT]))
         language = page.locale or headers.get(b"accept-language", b"")
-        if language and (spoken := locale(language)):
+        if language and (spoken := locale(language[:MAX_LANGUAGE])):
             facts["locale"] = spoken
         if page is not wire.NO_PAGE:
             _page_facts(facts, page, query_keys)
@@ -130,7 +135,7 @@ def locale(spoken: bytes | str) -> str:
 @functools.lru_cache(maxsize=4_096)
 def device(agent: bytes, mobile_hint: bytes = b"") -> Mapping[str, str]:
     """Kind, system and browser by user agent; `Sec-CH-UA-Mobile` beats it on mobile or not."""
-    text = agent[:512].decode("latin-1")
+    text = agent.decode("latin-1")
     found = {"device.kind": _kind(text, mobile_hint)}
     for attribute, table in (("device.os", _SYSTEMS), ("device.browser", _BROWSERS)):
         for word, pattern in table:

@@ -26,6 +26,7 @@ AIM_PROFILE_BYTES = 850
 MAX_CONSENT_BYTES = 1_024
 MAX_DUPLICATES = 4  # cookies of one name that are tried; a parent domain may have set one more
 DAY_S = 86_400
+_SEMICOLON = ord(";")
 _MAC_CHARACTERS = 43  # of 32 bytes
 
 Uuid: TypeAlias = Annotated[
@@ -90,7 +91,10 @@ def found(header: bytes, name: str) -> Iterator[bytes]:
     wanted, start, left = name.encode() + b"=", 0, MAX_DUPLICATES
     while left and (at := header.find(wanted, start)) >= 0:
         start = at + len(wanted)
-        if header[:at].rstrip(b" \t")[-1:] in b";":
+        before = at  # not a copy of all before it: there may be ten thousand near misses
+        while before and header[before - 1] in b" \t":
+            before -= 1
+        if not before or header[before - 1] == _SEMICOLON:
             value = header[start:].partition(b";")[0].strip(b" \t")
             yield value[1:-1] if value[:1] == b'"' == value[-1:] else value
             left -= 1

@@ -16,6 +16,7 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+_DIGITS = 18  # of a content-length
 _FRIENDLY = {b"same-origin", b"same-site", b"none"}
 
 
@@ -45,8 +46,8 @@ async def read_body(headers: dict[bytes, bytes], receive: Receive, most: int) ->
     """The whole body. Raises Refused beyond `most` bytes, before reading them if they are
     announced."""
     announced = headers.get(b"content-length", b"0")
-    if not announced.isdigit() or int(announced) > most:
-        raise _too_large(most, announced.decode("latin-1"))
+    if not announced.isdigit() or len(announced) > _DIGITS or int(announced) > most:
+        raise _too_large(most, announced[: _DIGITS + 1].decode("latin-1"))
     message = await receive()
     body: bytes = message.get("body", b"")
     while message.get("more_body") and len(body) <= most:
@@ -77,9 +78,8 @@ def check_may_write(headers: dict[bytes, bytes], origins: Collection[str]) -> No
     if site is not None:
         friendly = site in _FRIENDLY
     else:
-        friendly = not origin or origin.partition("://")[2].encode("latin-1") == headers.get(
-            b"host", b""
-        )
+        host = headers.get(b"host", b"").decode("latin-1")
+        friendly = not origin or (bool(host) and origin.partition("://")[2] == host)
     if not friendly and origin not in origins:
         came = origin or (site or b"").decode("latin-1")
         raise Refused(403, "foreign-origin", f"expected a page of this site, got {came}")

@@ -34,6 +34,8 @@ from edge.wire import Page
 from snapshots.membership import Member
 
 
+MAX_KEY_BYTES = 10_000  # of a request that is remembered: cookies, query and agent are 5,000
+
 class Shown(NamedTuple):
     """What one slot shows: its text, and the decision that led to it."""
 
@@ -236,7 +238,9 @@ class Reception:
             if len(serving.asked) >= self._most:
                 serving.asked.clear()
             visit = self.arrive(serving, headers, wire.page_of(wire.query(query)))
-            known = serving.asked[key] = (now_s // 1, ring, visit, visit.known())
+            known = (now_s // 1, ring, visit, visit.known())
+            if sum(len(part) for part in key if part) <= MAX_KEY_BYTES:
+                serving.asked[key] = known
         return known[2], known[3]
 
     def choice(self, headers: Mapping[bytes, bytes]) -> Choice:

@@ -37,11 +37,13 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class VisitBody(msgspec.Struct, frozen=True):
-    """The body of POST v1/visit; `events` are read one by one."""
+    """The body of POST v1/visit; `events` are read one by one. preview: a token of `edgewise
+    preview`."""
 
     slots: list[str] = []
     page: Page = Page()
     events: list[msgspec.Raw] = []
+    preview: str = ""
 
 
 class EventsBody(msgspec.Struct, frozen=True):
@@ -138,8 +140,10 @@ def events_body(raw: bytes, max_events: int) -> EventsBody:
 def consent_body(raw: bytes) -> tuple[ConsentBody, int]:
     """The body of a choice, and its grants as bits. Raises Refused."""
     body = _decoded(_CONSENT, raw)
-    _within("how", body.how, MAX_ID)
-    _within("policy", body.policy, MAX_ID)
+    for name, text in (("how", body.how), ("policy", body.policy)):
+        _within(name, text, MAX_ID)
+        if len(text.encode()) > MAX_ID or not text.isprintable():  # the cookie has no room for more
+            raise invalid(f"expected {MAX_ID} printable bytes at most - at `$.{name}`")
     bits = 0
     for place, name in enumerate(body.grants):
         if name not in consent.PURPOSES:
@@ -163,10 +167,12 @@ def _decoded(decoder: msgspec.json.Decoder[Body], raw: bytes) -> Body:
         raise Refused(400, "malformed-json", _lower(str(error))) from error
     except UnicodeDecodeError as error:
         raise Refused(400, "malformed-json", "expected UTF-8, got bytes that are not") from error
+    except RecursionError as error:
+        raise Refused(400, "malformed-json", "expected fewer levels of brackets") from error
 
 
 def _lower(text: str) -> str:
-    return text[:1].lower() + text[1:]
+    return text if text.startswith("JSON") else text[:1].lower() + text[1:]
 
 
 def _within(name: str, text: str, most: int) -> None:
@@ -211,7 +217,7 @@ def events(raws: Iterable[msgspec.Raw]) -> tuple[Batch, list[RefusedEvent]]:
     for index, raw in enumerate(raws):
         try:
             event = _EVENT.decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             refused.append(RefusedEvent(index, "unreadable", _lower(str(error))))
             continue
         if detail := out_of_bounds(event):
