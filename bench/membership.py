@@ -19,7 +19,7 @@ from bench.measure import ROUNDS, Times, interleaved, median, report, timed
 from decisions.program import Program
 from snapshots.columns import frame
 from snapshots.contents import PROGRAM
-from snapshots.manifest import Manifest, PartRef
+from snapshots.manifest import LedgerRef, Manifest, PartRef
 from snapshots.membership import (
     FORMAT,
     KEYS,
@@ -128,7 +128,10 @@ def opened(folder: Path, sizes: Mapping[str, int]) -> tuple[Membership, float]:
         PartRef(name=name, format=FORMAT, sha256="", bytes=1, raw_sha256="", raw_bytes=size)
         for name, size in sorted({**sizes, PROGRAM: 1}.items())
     )
-    manifest = Manifest(channel="live", version=1, created_s=0, not_after_s=1, parts=parts)
+    ledger = LedgerRef(revision=1, sha256="")
+    manifest = Manifest(
+        channel="live", version=1, created_s=0, not_after_s=1, ledger=ledger, parts=parts
+    )
     started_s = time.perf_counter()
     snapshot = open_snapshot(
         manifest, lambda part: folder / part.name.replace("/", "-"), no_program

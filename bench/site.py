@@ -24,7 +24,7 @@ from edge.keyring import KeyRing, key_of
 from edge.refresh import Served, settle
 from snapshots.bundle import Packed, pack
 from snapshots.census import Trait, encode_membership
-from snapshots.manifest import Manifest
+from snapshots.manifest import LedgerRef, Manifest
 from snapshots.membership import Membership
 from snapshots.snapshot import Snapshot
 
@@ -86,7 +86,11 @@ class Site:
         self.customers = [visitor_key(made.key_salt, str(number)) for number in range(5_000)]
         membership = Membership.open(census(members, self.customers))
         manifest = Manifest(
-            channel="live", version=1, created_s=int(NOW_S), not_after_s=int(NOW_S) + 86_400
+            channel="live",
+            version=1,
+            created_s=int(NOW_S),
+            not_after_s=int(NOW_S) + 86_400,
+            ledger=LedgerRef(revision=1, sha256="0" * 64),
         )
         self.program = made
         self.jar = CookieJar(lambda: KEYS)

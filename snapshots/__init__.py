@@ -14,6 +14,7 @@ Read in this order; a module imports only from the ones above it:
     contents      which parts a bundle must have, and who reads each
     snapshot      a bundle, verified and opened, ready to serve
     store         where bundles live: memory, obstore, read-only HTTP (a package)
+    history       the newest ledger and versions of a store, and whether they agree
     publish       parts in, a new version in the store, or nothing
     local         the copy on a node's disk: what a cold start and the workers open
     sync          poll, trust, fetch, verify, point

@@ -15,6 +15,7 @@ from snapshots.errors import Malformed, Unreadable
 FORMAT = 1
 READABLE = frozenset({1})
 MAX_VERSION = 2**53 - 1  # what every JSON reader holds exactly
+CHANNELS = "channels/"
 
 _CHANNEL = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 _PART = re.compile(r"[a-z0-9][a-z0-9-]{0,62}(/[a-z0-9][a-z0-9-]{0,62}){0,3}", re.ASCII)
@@ -36,14 +37,27 @@ class PartRef(msgspec.Struct, frozen=True, kw_only=True):
     raw_bytes: int
 
 
+class LedgerRef(msgspec.Struct, frozen=True, kw_only=True):
+    """Which ledger the store had when a version was made: its revision, and the SHA-256 of its
+    bytes (64 hex digits). No edge needs the ledger; a publisher sees by this that it was lost."""
+
+    revision: int
+    sha256: str
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """A version of a channel: times in seconds since the epoch, parts in the order of names."""
+    """A version of a channel: times in seconds since the epoch, parts in the order of names.
+
+    ledger: the one that the program was compiled with; along the versions of a channel its revision
+    never goes back.
+    """
 
     channel: str
     version: int
     created_s: int
     not_after_s: int
     format: int = FORMAT
+    ledger: LedgerRef
     parts: tuple[PartRef, ...] = ()
 
     def part(self, name: str) -> PartRef | None:
@@ -91,7 +105,7 @@ def is_channel(name: str) -> bool:
 
 def channel_path(channel: str) -> str:
     """Where the channel's newest manifest lies: a hint, rewritten by every publish."""
-    return f"channels/{channel}.jws"
+    return f"{CHANNELS}{channel}.jws"
 
 
 def version_path(channel: str, version: int) -> str:
@@ -101,7 +115,7 @@ def version_path(channel: str, version: int) -> str:
 
 def versions_prefix(channel: str) -> str:
     """The folder of a channel's versions."""
-    return f"channels/{channel}/"
+    return f"{CHANNELS}{channel}/"
 
 
 def part_path(ref: PartRef) -> str:
@@ -118,6 +132,10 @@ def _check(manifest: Manifest) -> None:
         raise Malformed(
             f"expected created < not_after, got {manifest.created_s} and {manifest.not_after_s}"
         )
+    if not 1 <= manifest.ledger.revision <= MAX_VERSION:
+        raise Malformed(f"expected a ledger's revision from 1, got {manifest.ledger.revision}")
+    if not _SHA256.fullmatch(manifest.ledger.sha256):
+        raise Malformed("expected 64 hex digits for a hash - at ledger")
     names = [part.name for part in manifest.parts]
     if names != sorted(set(names)):
         raise Malformed("expected each part once, in the order of names")

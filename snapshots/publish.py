@@ -7,29 +7,25 @@ written serves the next try. The version files decide: the hint is rewritten fro
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 
 import msgspec
 
-from decisions import ledger as ledgers
-from decisions.errors import ProgramError
 from decisions.ledger import Ledger
-from snapshots import signing
+from snapshots import history, signing
 from snapshots.bundle import Packed
 from snapshots.errors import (
     AlreadyThere,
     Conflict,
     LedgerMoved,
-    Malformed,
-    NotThere,
     SnapshotError,
     StoreUnavailable,
     TooLarge,
-    Untrusted,
 )
+from snapshots.history import LEDGERS, Recorded, free_number, ledger_path, numbers, read_ledger
 from snapshots.keys import PrivateKey, PublicKeys
 from snapshots.manifest import (
+    LedgerRef,
     Manifest,
     channel_path,
     is_channel,
@@ -41,42 +37,7 @@ from snapshots.store.protocol import Store
 from snapshots.trust import Limits, check_sizes
 
 TTL_S = 14 * 86_400  # a publisher that is ill for a fortnight is noticed; a weekly build fits twice
-LEDGERS = "ledger/"
-MAX_LEDGER_BYTES = 64 * 2**20  # a million names
 TRIES = 20  # each lost race means that somebody else's publish went through
-
-_NUMBERED = re.compile(r"(?:.*/)?([1-9][0-9]{0,15})\.jws", re.ASCII)
-
-
-class Recorded(msgspec.Struct, frozen=True):
-    """A store's ledger, its revision and the id of the key that signed it; revision 0 is a store
-    that has none yet."""
-
-    revision: int = 0
-    ledger: Ledger | None = None
-    signer: str = ""
-
-
-def read_ledger(store: Store, keys: PublicKeys) -> Recorded:
-    """The newest ledger that one of `keys` signed."""
-    for revision in _numbers(store, LEDGERS):
-        token = store.read(ledger_path(revision), MAX_LEDGER_BYTES)
-        try:
-            payload = signing.verify_bytes(token, keys, signing.LEDGER)
-            recorded = msgspec.msgpack.decode(payload, type=tuple[int, bytes])
-            if recorded[0] == revision:
-                return Recorded(revision, ledgers.decode(recorded[1]), signing.signer(token))
-        except Untrusted:  # not ours: whoever can write here cannot stop us by it
-            continue
-        except (msgspec.DecodeError, ProgramError) as error:
-            raise Malformed(f"expected a ledger: {error} - at {ledger_path(revision)}") from error
-    return Recorded()
-
-
-def read_manifest(store: Store, channel: str, keys: PublicKeys) -> Manifest | None:
-    """The highest version of a channel that one of `keys` signed, or None."""
-    found = _highest(store, channel, keys)
-    return found[0] if found else None
 
 
 def publish(
@@ -97,19 +58,21 @@ def publish(
     since: the ledger as it was read before the parts were made. now_s: the time by the clock, not
     the moment the data is built for. keys: whose versions and ledgers count besides this key's.
     Raises LedgerMoved when another publisher grew the ledger meanwhile (build again), Conflict for
-    a ledger that forgets or is lost, TooLarge for parts that edges would refuse, StoreUnavailable.
+    a ledger that forgets or is not the one that a version names, TooLarge for parts that edges
+    would refuse, StoreUnavailable.
     """
     trusted = {**(keys or {}), **key.public()}
+    refs = tuple(sorted((part.ref for part in parts), key=lambda ref: ref.name))
+    _check_channel(channel)
+    check_sizes(refs, limits or Limits())
     draft = Manifest(
-        channel=_checked(channel),
+        channel=channel,
         version=1,
         created_s=int(now_s),
         not_after_s=int(now_s) + max(int(ttl_s), 1),
-        parts=tuple(sorted((part.ref for part in parts), key=lambda ref: ref.name)),
+        ledger=_record(store, ledger, key, since, trusted),
+        parts=refs,
     )
-    check_sizes(draft, limits or Limits())
-    _check_not_lost(store, channel, since, trusted)
-    _record(store, ledger, key, since, trusted)
     for part in parts:
         _upload(store, part)
     manifest = _claim(store, draft, key, trusted)
@@ -155,7 +118,7 @@ def point(store: Store, channel: str, keys: PublicKeys) -> None:
     of two publishers the slower must not point back."""
     written = 0
     for _ in range(TRIES):
-        found = _highest(store, channel, keys)
+        found = history.highest(store, channel, keys)
         if found is None or found[0].version == written:
             return
         store.replace(channel_path(channel), found[1])
@@ -163,50 +126,33 @@ def point(store: Store, channel: str, keys: PublicKeys) -> None:
     raise _too_many(store, channel_path(channel))
 
 
-def ledger_path(revision: int) -> str:
-    """Where that revision of the ledger lies for ever."""
-    return f"{LEDGERS}{revision}.jws"
-
-
-def _check_not_lost(store: Store, channel: str, since: Recorded, keys: PublicKeys) -> None:
-    """Raises Conflict where there were bundles and no ledger is found: a new one would deal every
-    visitor anew and read every cookie wrongly."""
-    if since.revision:
-        return
-    before = _highest(store, channel, keys)  # first: a ledger is written before its version
-    if before is not None and read_ledger(store, keys).revision == 0:
-        raise Conflict(
-            f"expected the ledger that version {before[0].version} of {channel} was built with, "
-            f"found none that our keys signed - at {store.where} {LEDGERS}: put it back from a "
-            "backup, or the public key that signed it into the key set"
-        )
-
-
 def _record(
     store: Store, ledger: Ledger, key: PrivateKey, since: Recorded, keys: PublicKeys
-) -> None:
+) -> LedgerRef:
     """The grown ledger as the revision after `since`, or LedgerMoved.
 
     The numbers are taken before the newest is looked for: a revision that comes between the two
     holds the number that is written here, and one that came before is the newest.
     """
-    taken = _numbers(store, LEDGERS)
-    newest = read_ledger(store, keys)
-    if newest.revision != since.revision:
+    taken = numbers(store, LEDGERS)
+    newest = history.newest_ledger(store, keys)
+    if newest.ref != since.ref:
         raise LedgerMoved(ledger_path(since.revision + 1), store.where)
     if since.ledger is not None and not ledger.extends(since.ledger):
         raise Conflict(f"expected a ledger that extends revision {since.revision}, got another")
     if ledger == since.ledger and since.signer == key.kid:
-        return  # of another key it is signed anew: that key may be retired
-    revision = _free(since.revision, taken)
-    payload = msgspec.msgpack.encode((revision, ledger.encode()))
-    token = signing.sign_bytes(payload, key, signing.LEDGER)
-    if len(token) > MAX_LEDGER_BYTES:  # nobody would read it again: the next would begin anew
-        raise TooLarge(f"expected a ledger of at most {MAX_LEDGER_BYTES} bytes, got {len(token)}")
+        return newest.ref  # of another key it is signed anew: that key may be retired
+    raw = ledger.encode()
+    grown = history.recorded(free_number(since.revision, taken), raw, key.kid)
+    token = signing.sign_bytes(msgspec.msgpack.encode((grown.revision, raw)), key, signing.LEDGER)
+    if len(token) > history.MAX_LEDGER_BYTES:  # nobody would read it again
+        limit = history.MAX_LEDGER_BYTES
+        raise TooLarge(f"expected a ledger of at most {limit} bytes, got {len(token)}")
     try:
-        store.create(ledger_path(revision), token)
+        store.create(ledger_path(grown.revision), token)
     except AlreadyThere as error:
         raise LedgerMoved(error.path, store.where) from None
+    return grown.ref
 
 
 def _upload(store: Store, part: Packed) -> None:
@@ -224,10 +170,17 @@ def _upload(store: Store, part: Packed) -> None:
 
 
 def _claim(store: Store, draft: Manifest, key: PrivateKey, keys: PublicKeys) -> Manifest:
+    """The draft as the channel's next version; LedgerMoved if the one before names a later ledger,
+    so that the newest version always names the latest ledger that its channel has seen.
+
+    As in `_record`, the numbers are taken before the highest is looked for.
+    """
     for _ in range(TRIES):
-        highest = _highest(store, draft.channel, keys)
-        after = highest[0].version if highest else 0
-        version = _free(after, _numbers(store, versions_prefix(draft.channel)))
+        taken = numbers(store, versions_prefix(draft.channel))
+        before = history.read_manifest(store, draft.channel, keys)
+        if before and before.ledger.revision > draft.ledger.revision:
+            raise LedgerMoved(ledger_path(before.ledger.revision), store.where)
+        version = free_number(before.version if before else 0, taken)
         manifest = msgspec.structs.replace(draft, version=version)
         try:
             store.create(version_path(draft.channel, version), signing.sign(manifest, key))
@@ -237,39 +190,9 @@ def _claim(store: Store, draft: Manifest, key: PrivateKey, keys: PublicKeys) -> 
     raise _too_many(store, versions_prefix(draft.channel))
 
 
-def _highest(store: Store, channel: str, keys: PublicKeys) -> tuple[Manifest, bytes] | None:
-    """The highest version that is really one, and its signed bytes. What lies at a version's path
-    and is not ours is passed over."""
-    for version in _numbers(store, versions_prefix(channel)):
-        try:
-            token = store.read(version_path(channel, version), Limits().manifest_bytes)
-            manifest = signing.verify(token, keys)
-        except (Untrusted, NotThere):
-            continue
-        if (manifest.channel, manifest.version) == (channel, version):
-            return manifest, token
-    return None
-
-
-def _numbers(store: Store, prefix: str) -> list[int]:
-    """The numbers of the numbered files of a folder, highest first."""
-    found = (_NUMBERED.fullmatch(path) for path in store.list(prefix))
-    return sorted((int(match[1]) for match in found if match), reverse=True)
-
-
-def _free(after: int, taken: Sequence[int]) -> int:
-    """The lowest number above `after` that nobody has: a file of somebody else's at an absurd
-    number neither stops us nor carries us there."""
-    number, held = after + 1, set(taken)
-    while number in held:
-        number += 1
-    return number
-
-
-def _checked(channel: str) -> str:
+def _check_channel(channel: str) -> None:
     if not is_channel(channel):
         raise Conflict(f"expected a channel of lower case, digits and hyphens, got {channel!r}")
-    return channel
 
 
 def _too_many(store: Store, path: str) -> SnapshotError:

@@ -25,7 +25,7 @@ from snapshots.errors import (
     Untrusted,
 )
 from snapshots.local import LocalCopy
-from snapshots.manifest import Manifest, channel_path, part_path
+from snapshots.manifest import LedgerRef, Manifest, channel_path, part_path
 from snapshots.snapshot import PathOf, open_snapshot
 from snapshots.store.protocol import Fetched, ReadableStore
 from snapshots.trust import Limits, accept
@@ -50,9 +50,9 @@ class Refusal(msgspec.Struct, frozen=True):
 class SyncStatus(msgspec.Struct, frozen=True, kw_only=True):
     """All that an operator asks of a node's snapshots. Times in seconds since the epoch, 0 never.
 
-    version, created_s, not_after_s: what is served, 0 for nothing. from_disk: it was opened from
-    the local copy, and no store has confirmed it since the start. refused: the last attempt's
-    error, None after a good one. failures: attempts since the last good one.
+    version, created_s, not_after_s, ledger: what is served, 0 and None for nothing. from_disk: it
+    was opened from the local copy, and no store has confirmed it since the start. refused: the last
+    attempt's error, None after a good one. failures: attempts since the last good one.
     """
 
     channel: str
@@ -60,6 +60,7 @@ class SyncStatus(msgspec.Struct, frozen=True, kw_only=True):
     version: int = 0
     created_s: int = 0
     not_after_s: int = 0
+    ledger: LedgerRef | None = None
     stale: bool = False
     from_disk: bool = False
     highest_version: int = 0
@@ -222,6 +223,7 @@ class Syncer:
             version=manifest.version,
             created_s=manifest.created_s,
             not_after_s=manifest.not_after_s,
+            ledger=manifest.ledger,
             from_disk=from_disk,
             highest_version=max(self.local.highest(self.channel), manifest.version),
             passed_over=passed_over(manifest),

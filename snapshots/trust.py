@@ -7,10 +7,12 @@ checks hashes and opens, and only then calls it trusted.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from snapshots.errors import Conflict, Expired, Rollback, TooLarge, WrongChannel
-from snapshots.manifest import Manifest
+from snapshots.manifest import Manifest, PartRef
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,18 +51,18 @@ def accept(
         if offered != trusted:
             raise Conflict(f"expected version {trusted.version} as trusted, got other content")
         return None
-    check_sizes(offered, limits)
+    check_sizes(offered.parts, limits)
     if offered.not_after_s + limits.clock_skew_s <= now_s:
         age_s = now_s - offered.not_after_s
         raise Expired(f"expected an offer within its date, got one that ended {age_s:.0f} s ago")
     return offered
 
 
-def check_sizes(manifest: Manifest, limits: Limits) -> None:
+def check_sizes(parts: Sequence[PartRef], limits: Limits) -> None:
     """Raises TooLarge unless number, sizes and expansion of all parts are within limits."""
-    if len(manifest.parts) > limits.parts:
-        raise TooLarge(f"expected at most {limits.parts} parts, got {len(manifest.parts)}")
-    for part in manifest.parts:
+    if len(parts) > limits.parts:
+        raise TooLarge(f"expected at most {limits.parts} parts, got {len(parts)}")
+    for part in parts:
         if part.bytes > limits.part_bytes:
             raise TooLarge(
                 f"expected at most {limits.part_bytes} bytes, got {part.bytes} - at {part.name}"
@@ -70,8 +72,6 @@ def check_sizes(manifest: Manifest, limits: Limits) -> None:
                 f"expected at most {limits.expansion} bytes out of one, "
                 f"got {part.raw_bytes} out of {part.bytes} - at {part.name}"
             )
-    total = max(
-        sum(part.bytes for part in manifest.parts), sum(part.raw_bytes for part in manifest.parts)
-    )
+    total = max(sum(part.bytes for part in parts), sum(part.raw_bytes for part in parts))
     if total > limits.bundle_bytes:
         raise TooLarge(f"expected a bundle of at most {limits.bundle_bytes} bytes, got {total}")

@@ -25,6 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"{manifest.channel} version {manifest.version}, {signed}")
     print(f"created    {_date(manifest.created_s)}")
     print(f"not after  {_date(manifest.not_after_s)}{stale}")
+    print(f"ledger     revision {manifest.ledger.revision}, sha256 {manifest.ledger.sha256[:16]}")
     print(f"{'part':<24}{'format':>7}{'stored':>14}{'raw':>14}  sha256")
     for part in manifest.parts:
         sizes = f"{part.bytes:>14,}{part.raw_bytes:>14,}"

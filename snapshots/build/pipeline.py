@@ -37,6 +37,7 @@ from snapshots.build.sources import FILE, Written, read_sources
 from snapshots.bundle import Packed, check_stored, unpack
 from snapshots.contents import RECORD
 from snapshots.errors import DataRefused
+from snapshots.history import read_manifest
 from snapshots.keys import (
     PRIVATE_FILE,
     PUBLIC_FILE,
@@ -46,7 +47,7 @@ from snapshots.keys import (
     read_public,
 )
 from snapshots.manifest import part_path
-from snapshots.publish import publish_built, read_manifest
+from snapshots.publish import publish_built
 from snapshots.store import Store, open_writable
 
 MEMORY = "1500MB"  # of DuckDB; beyond it goes to disk. The rest of 2 GiB is Python's and Arrow's

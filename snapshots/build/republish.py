@@ -16,9 +16,10 @@ from decisions.ledger import Ledger
 from decisions.playbook import WrittenPlaybook
 from snapshots.bundle import Packed, check_stored, pack, unpack
 from snapshots.contents import PROGRAM, RECORD
+from snapshots.history import read_manifest
 from snapshots.keys import PrivateKey, PublicKeys
 from snapshots.manifest import part_path
-from snapshots.publish import publish_built, read_manifest
+from snapshots.publish import publish_built
 from snapshots.store import Store
 
 

@@ -20,7 +20,7 @@ from edge.refresh import Served
 from edge.services import Services
 from edge.sinks.sink import ListSink
 from snapshots.census import Interests, Score, Trait, encode_membership
-from snapshots.manifest import Manifest
+from snapshots.manifest import LedgerRef, Manifest
 from snapshots.membership import NO_INTEREST, Membership
 from snapshots.snapshot import Snapshot
 from tests.decisions.written import playbook, rule
@@ -93,7 +93,11 @@ def snapshot(version: int = 1, **changes: Any) -> Snapshot:
     """The shop as a version of the channel `live`."""
     made = program(**changes)
     manifest = Manifest(
-        channel="live", version=version, created_s=int(NOW_S), not_after_s=int(NOW_S) + 86_400
+        channel="live",
+        version=version,
+        created_s=int(NOW_S),
+        not_after_s=int(NOW_S) + 86_400,
+        ledger=LedgerRef(revision=1, sha256="c" * 64),
     )
     return Snapshot(manifest, made, membership(made.key_salt))
 

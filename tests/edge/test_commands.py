@@ -241,6 +241,7 @@ def test_inspect_shows_version_dates_and_parts(
     assert main(["inspect", store, "--keys", keys]) == 0
     said = capsys.readouterr().out
     assert "live version 1, signed by " in said
+    assert "ledger     revision 1, sha256 " in said
     assert "program" in said
 
 

@@ -20,8 +20,9 @@ from edge.refresh import Served
 from snapshots.build.scaffold import new_playbook
 from snapshots.bundle import Packed, pack
 from snapshots.contents import RECORD
+from snapshots.history import read_manifest
 from snapshots.manifest import part_path
-from snapshots.publish import publish_built, read_manifest
+from snapshots.publish import publish_built
 from tests.edge.authoring import Dev, write
 from tests.edge.shop import Shop
 

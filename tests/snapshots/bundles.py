@@ -7,13 +7,17 @@ from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
+
 from decisions.ledger import Ledger, first_ledger
 from decisions.program import Program
+from snapshots import signing
 from snapshots.bundle import Packed, pack
 from snapshots.census import Score, Trait, encode_membership
+from snapshots.history import ledger_path
 from snapshots.keys import PrivateKey, private_key
 from snapshots.local import LocalCopy
-from snapshots.manifest import Manifest
+from snapshots.manifest import LedgerRef, Manifest
 from snapshots.publish import publish_built
 from snapshots.snapshot import PathOf, open_snapshot
 from snapshots.store import MemoryStore, Store
@@ -23,6 +27,7 @@ NOW_S = 1_795_000_000.0
 KEY = private_key(b"\x01" * 32)
 OTHER = private_key(b"\x02" * 32)
 LEDGER = first_ledger("tests")
+NAMED = LedgerRef(revision=1, sha256="c" * 64)  # what manifests name that no store has
 
 
 class Clock:
@@ -91,6 +96,12 @@ def store_with(*programs: bytes) -> MemoryStore:
     for program in programs:
         publish_to(store, program)
     return store
+
+
+def lay_ledger(store: MemoryStore, revision: int, *names: str) -> None:
+    """A ledger at a number that was taken before, as a publisher writes it who lost the other."""
+    payload = msgspec.msgpack.encode((revision, LEDGER.grown(names, {}).encode()))
+    store.objects[ledger_path(revision)] = signing.sign_bytes(payload, KEY, signing.LEDGER)
 
 
 def syncer_of(

@@ -5,6 +5,7 @@ import pytest
 from snapshots.contents import passed_over, wanted
 from snapshots.errors import Malformed, Unreadable
 from snapshots.manifest import Manifest, PartRef
+from tests.snapshots.bundles import NAMED
 
 
 def manifest(*parts: tuple[str, int]) -> Manifest:
@@ -12,7 +13,7 @@ def manifest(*parts: tuple[str, int]) -> Manifest:
         PartRef(name=name, format=number, sha256="", bytes=1, raw_sha256="", raw_bytes=1)
         for name, number in parts
     )
-    return Manifest(channel="live", version=3, created_s=0, not_after_s=1, parts=refs)
+    return Manifest(channel="live", version=3, created_s=0, not_after_s=1, ledger=NAMED, parts=refs)
 
 
 def names(*parts: tuple[str, int]) -> list[str]:

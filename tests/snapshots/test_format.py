@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import struct
 from array import array
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from decisions import ledger as ledgers
 from snapshots import manifest as manifests
 from snapshots import signing
 from snapshots.bundle import unpack
@@ -27,6 +31,22 @@ def test_the_manifest_of_the_vectors_is_verified_with_their_keys_and_signs_to_th
     manifest = signing.verify(token, keys)
     assert manifests.encode(manifest).decode() == VECTORS["manifest"]
     assert signing.sign(manifest, private_key(bytes.fromhex(VECTORS["seed"]))) == token
+
+
+def test_the_ledger_of_the_vectors_is_the_one_that_their_manifest_names() -> None:
+    keys = parse_public(json.dumps(VECTORS["keys"]).encode(), "vectors")
+    named = manifests.decode(VECTORS["manifest"].encode()).ledger
+    token, raw = VECTORS["ledger_jws"].encode(), bytes.fromhex(VECTORS["ledger"])
+    payload = msgspec.msgpack.encode((named.revision, raw))
+    assert signing.verify_bytes(token, keys, signing.LEDGER) == payload
+    key = private_key(bytes.fromhex(VECTORS["seed"]))
+    assert signing.sign_bytes(payload, key, signing.LEDGER) == token
+    assert named.sha256 == hashlib.sha256(raw).hexdigest()
+    ledger = ledgers.decode(raw)
+    assert ledger.encode() == raw
+    assert ledger.names == ("k/shoes", "c/view")
+    assert ledger.phases == {"offer": ledgers.Phase(1, "0123456789abcdef")}
+    assert ledger.maps == {"variants/offer": (("plain", 5_000), ("code", 10_000))}
 
 
 def test_the_stored_part_of_the_vectors_is_the_one_that_their_manifest_names() -> None:

@@ -13,14 +13,16 @@ from snapshots.errors import DiskRefused, HashMismatch, UnknownKey
 from snapshots.keys import PrivateKey
 from snapshots.local import HIGHEST, PREVIOUS, SERVING, TRUSTED, UNFINISHED, LocalCopy
 from snapshots.manifest import Manifest
-from tests.snapshots.bundles import KEY, OTHER
+from tests.snapshots.bundles import KEY, NAMED, OTHER
 
 PART = pack("program", 1, b"raw bytes")
 
 
 def token(version: int, *, key: PrivateKey = KEY, raw: bytes = b"raw bytes") -> bytes:
     parts = (pack("program", 1, raw).ref,)
-    manifest = Manifest(channel="live", version=version, created_s=0, not_after_s=9, parts=parts)
+    manifest = Manifest(
+        channel="live", version=version, created_s=0, not_after_s=9, ledger=NAMED, parts=parts
+    )
     return signing.sign(manifest, key)
 
 

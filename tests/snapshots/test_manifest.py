@@ -8,9 +8,12 @@ import pytest
 from snapshots import manifest as manifests
 from snapshots.errors import Malformed, Unreadable
 from snapshots.manifest import Manifest, PartRef, channel_path, part_path, version_path
+from tests.snapshots.bundles import NAMED
 
 PART = PartRef(name="program", format=1, sha256="a" * 64, bytes=1, raw_sha256="b" * 64, raw_bytes=1)
-MANIFEST = Manifest(channel="live", version=7, created_s=1, not_after_s=2, parts=(PART,))
+MANIFEST = Manifest(
+    channel="live", version=7, created_s=1, not_after_s=2, ledger=NAMED, parts=(PART,)
+)
 
 
 def changed(**changes: Any) -> bytes:
@@ -59,6 +62,10 @@ def test_a_format_of_the_future_is_named_whatever_else_it_holds() -> None:
         (changed(version=2**53), "expected a version from 1"),
         (changed(not_after_s=1), "expected created < not_after"),
         (changed(created_s=-1), "expected created < not_after"),
+        (changed(ledger=None), "something else"),
+        (changed(ledger={"revision": 0, "sha256": "c" * 64}), "a ledger's revision from 1"),
+        (changed(ledger={"revision": 2**53, "sha256": "c" * 64}), "a ledger's revision from 1"),
+        (changed(ledger={"revision": 1, "sha256": "C" * 64}), "64 hex digits .* at ledger"),
         (changed(parts=[msgspec.to_builtins(PART)] * 2), "each part once"),
         (with_part(name="../program"), "a part's name"),
         (with_part(name="Program"), "a part's name"),

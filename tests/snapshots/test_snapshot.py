@@ -11,14 +11,16 @@ from snapshots.errors import DiskRefused, Malformed
 from snapshots.manifest import Manifest
 from snapshots.snapshot import PathOf, Snapshot, open_snapshot, open_steps
 from tests.decisions.written import playbook
-from tests.snapshots.bundles import fake_steps, members, small_parts
+from tests.snapshots.bundles import NAMED, fake_steps, members, small_parts
 
 
 def laid_out(directory: Path, parts: list[Packed], raws: dict[str, bytes]) -> Manifest:
     for part in parts:
         path_in(directory)(part.ref).write_bytes(raws[part.ref.name])
     refs = tuple(sorted((part.ref for part in parts), key=lambda ref: ref.name))
-    return Manifest(channel="live", version=4, created_s=0, not_after_s=10, parts=refs)
+    return Manifest(
+        channel="live", version=4, created_s=0, not_after_s=10, ledger=NAMED, parts=refs
+    )
 
 
 def path_in(directory: Path) -> PathOf:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from snapshots import signing
 from snapshots.bundle import pack
 from snapshots.errors import DiskRefused, Malformed, StoreUnavailable
+from snapshots.history import read_ledger
 from snapshots.local import HIGHEST, SERVING, TRUSTED, LocalCopy
 from snapshots.manifest import Manifest, channel_path, part_path, version_path
 from snapshots.snapshot import PathOf
@@ -59,13 +60,15 @@ def serving(directory: Path) -> int:
 
 
 def test_a_node_without_a_copy_fetches_and_points_its_workers(tmp_path: Path) -> None:
-    syncer = syncer_of(store_with(b"one"), tmp_path)
+    store = store_with(b"one")
+    syncer = syncer_of(store, tmp_path)
     assert syncer.start().version == 0
     assert serving(tmp_path) == 0
     status = syncer.once()
     assert (status.version, status.refused, status.failures) == (1, None, 0)
     assert (status.last_success_s, status.from_disk, status.stale) == (NOW_S, False, False)
     assert (status.created_s, status.not_after_s) == (NOW_S, NOW_S + 14 * 86_400)
+    assert status.ledger == read_ledger(store, KEY.public()).ref
     assert serving(tmp_path) == 1
 
 
@@ -327,6 +330,13 @@ def test_a_node_starts_from_its_copy_though_the_disk_is_read_only_and_says_so(
     status = syncer.once()
     assert status.refused and status.refused.reason == "disk-refused"
     assert (status.version, serving(tmp_path)) == (1, 1)
+
+
+def test_a_cache_that_cannot_be_made_is_told_and_nothing_is_opened(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    status = syncer_of(store_with(b"one"), tmp_path / "file" / "cache").start()
+    assert status.refused and status.refused.reason == "disk-refused"
+    assert (status.version, status.failures) == (0, 0)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")

@@ -8,9 +8,12 @@ import pytest
 from snapshots.errors import Conflict, Expired, Rollback, SnapshotError, TooLarge, WrongChannel
 from snapshots.manifest import Manifest
 from snapshots.trust import Limits, accept, check_sizes
+from tests.snapshots.bundles import NAMED
 from tests.snapshots.test_manifest import PART
 
-OFFERED = Manifest(channel="live", version=7, created_s=100, not_after_s=1_000, parts=(PART,))
+OFFERED = Manifest(
+    channel="live", version=7, created_s=100, not_after_s=1_000, ledger=NAMED, parts=(PART,)
+)
 LIMITS = Limits(clock_skew_s=10.0)
 
 
@@ -73,13 +76,13 @@ def test_more_than_a_limit_allows_is_refused_by_number_size_and_expansion(
     limits: Limits, said: str
 ) -> None:
     parts = (part("one", bytes=10, raw_bytes=40), part("two", bytes=10, raw_bytes=40))
-    check_sizes(other(parts=parts), Limits())
+    check_sizes(parts, Limits())
     with pytest.raises(TooLarge, match=said):
         decide(other(parts=parts), limits=limits)
 
 
 def test_small_parts_may_expand_as_they_like() -> None:
-    check_sizes(other(parts=(part("one", bytes=1, raw_bytes=2**20),)), Limits())
+    check_sizes([part("one", bytes=1, raw_bytes=2**20)], Limits())
 
 
 def test_every_refusal_has_a_reason_of_its_own() -> None:

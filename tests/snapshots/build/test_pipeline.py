@@ -15,10 +15,10 @@ from snapshots.build.pipeline import STAGES, BuildReport, Progress, build
 from snapshots.bundle import unpack
 from snapshots.contents import PROGRAM
 from snapshots.errors import DataRefused, KeysRefused
+from snapshots.history import read_ledger, read_manifest
 from snapshots.keys import PUBLIC_FILE, read_public
 from snapshots.manifest import Manifest, part_path
 from snapshots.membership import Member, Membership
-from snapshots.publish import read_ledger, read_manifest
 from snapshots.store import open_writable
 from tests.snapshots.build.market import NOW_S, Market, goods, people, sales
 
