@@ -41,7 +41,7 @@ class Circumstances(msgspec.Struct, frozen=True):
     unit: one id for whatever an experiment splits by, or an id of each kind. seen: (rule id,
     seconds since the epoch) of what this visitor saw. shown: the fragments of the page's slots that
     were decided before this one. held: the rules that this session was shown and holds.
-    holdout: the playbook's, of whose share this unit may be.
+    holdout: the playbook's, of whose share this unit may be. forced: experiment → its variant.
     """
 
     grants: int = 0

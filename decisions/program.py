@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from decisions import consent, engine
-from decisions.engine import NOTHING_PAUSED, Circumstances, Control, Decision
+from decisions.engine import NOTHING, NOTHING_PAUSED, Circumstances, Control, Decision
 from decisions.errors import ProgramError
 from decisions.experiments import Units
 from decisions.facts import Facts, Gate
@@ -71,6 +71,7 @@ class Program:
         stale: bool = False,
         shown: Collection[str] = (),
         held: Collection[str] = (),
+        forced: Mapping[str, str] = NOTHING,
     ) -> Decision:
         """What `slot` shows for these facts.
 
@@ -78,8 +79,9 @@ class Program:
         which bring their own grants and time. grants: names of purposes (`authenticated` too), or
         their bits. now: seconds since the epoch. unit: what experiments split by; without it none
         is entered. seen: (rule id, when) of what was seen, for caps. shown: the fragments of this
-        page's slots so far. held: the rules that this session was shown and holds. Raises KeyError
-        for a grant that is no purpose, nothing else.
+        page's slots so far. held: the rules that this session was shown and holds. forced:
+        experiment → its variant, whatever chance says. Raises KeyError for a grant that is no
+        purpose, nothing else.
         """
         place = self.slots.get(slot)
         if place is None:
@@ -94,7 +96,8 @@ class Program:
             stale,
             shown,
             held,
-            self.head.holdout,
+            None if forced else self.head.holdout,
+            forced,
         )
         if not explain:
             return engine.decide(place, known, around)

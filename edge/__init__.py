@@ -12,6 +12,7 @@ Read in this order; a module imports only from the ones above it:
     tokens        HS256 JWTs: sign, verify, why not
     cookies       signed cookies: read, verify, write
     exposure      the x token: what was served, signed
+    previews      preview tokens: names in replies, chosen variants
     identify      sign-in tokens of the site's server: who the customer is
     context       headers in; country, device, referrer out
     sinks         where event rows go (a package)

@@ -19,6 +19,7 @@ from edge.services import Services
 from edge.sinks.row import Decided
 from edge.visit import Known, Marks, Shown, Visit, steps_shown
 
+PREVIEWED = 'edgewise_preview_decisions_total{{slot="{}",reason="{}"}}'
 DECISIONS = 'edgewise_decisions_total{{slot="{}",reason="{}"}}'
 
 JSON = (b"content-type", b"application/json")
@@ -37,7 +38,8 @@ def decided(services: Services, visit: Visit, slots: Collection[str]) -> list[wi
         made = shown[slot] = show(services, visit, slot, known, page)
         if made.text:
             page.add(made.decision.fragment)
-            visit.hold(made.decision)
+            if visit.preview is None:
+                visit.hold(made.decision)
     return [_carried(services, visit, marks, shown[slot], known) for slot in slots]
 
 
@@ -61,21 +63,27 @@ def show(
     services: Services, visit: Visit, slot: str, known: Known, page: Collection[str] = ()
 ) -> Shown:
     """One decision and its text, counted."""
-    complain, explain = services.complaints.about, services.config.dev
+    complain, explain = services.complaints.about, are_names_told(services, visit)
     shown = visit.show(slot, known, complain, page=page, explain=explain)
     there = slot in visit.serving.program.slots  # a counter per name that somebody made up: no
-    count(services, slot if there else "", shown.decision.reason)
+    series = DECISIONS if visit.preview is None else PREVIEWED
+    count(services, slot if there else "", shown.decision.reason, series)
     return shown
 
 
-def count(services: Services, slot: str, reason: Reason) -> None:
+def are_names_told(services: Services, visit: Visit) -> bool:
+    """Whether replies name rules, fragments and reasons: to who builds the site."""
+    return services.config.dev or visit.preview is not None
+
+
+def count(services: Services, slot: str, reason: Reason, series: str = DECISIONS) -> None:
     """Counts one decision."""
-    services.metrics.count(_counter(slot, reason))
+    services.metrics.count(_counter(series, slot, reason))
 
 
 @functools.lru_cache(maxsize=4_096)
-def _counter(slot: str, reason: Reason) -> str:
-    return DECISIONS.format(slot, reason)
+def _counter(series: str, slot: str, reason: Reason) -> str:
+    return series.format(slot, reason)
 
 
 def is_told(shown: Shown) -> bool:
@@ -97,7 +105,7 @@ def sign(services: Services, visit: Visit, marks: Marks, decision: Decision) -> 
 
 def log(services: Services, visit: Visit, marks: Marks, decision: Decision, id_: str) -> None:
     """The `served` row of a decision that leaves, if rows may be written."""
-    if not visit.is_logged:
+    if not visit.is_logged or visit.preview is not None:
         return
     row = Decided(
         snapshot=visit.serving.version,
@@ -118,8 +126,9 @@ def _carried(
     services: Services, visit: Visit, marks: Marks, shown: Shown, known: Known
 ) -> wire.Shown:
     decision = shown.decision
-    x = sign(services, visit, marks, decision) if shown.text else ""
-    if not x and is_told(shown):
+    is_exposed = visit.preview is None and is_told(shown)
+    x = sign(services, visit, marks, decision) if is_exposed and shown.text else ""
+    if is_exposed and not x:
         log(services, visit, marks, decision, services.intake.row_id())
     reply = wire.Shown(
         decision.slot,
@@ -127,7 +136,7 @@ def _carried(
         json=msgspec.Raw(shown.text.encode()) if shown.is_json else msgspec.UNSET,
         x=x,
     )
-    if not services.config.dev:
+    if not are_names_told(services, visit):
         return reply
     return msgspec.structs.replace(
         reply,

@@ -30,6 +30,7 @@ from edge.identify import Identities
 from edge.intake import Intake
 from edge.keyring import KeyRing
 from edge.metrics import Metrics
+from edge.previews import Previews
 from edge.refresh import Served
 from edge.routes import assets, choices, events, fragments, preview, visits
 from edge.services import DECIDE, Complaints, RateLimit, Services
@@ -81,6 +82,7 @@ def create_services(
         served=served,
         reception=Reception(jar, ring, Context(config), clock, config.max_tokens_cached),
         exposures=exposures,
+        previews=Previews(ring, counters, clock),
         intake=Intake(served, exposures, Identities(identify), sink, counters, new_id),
         sink=sink,
         metrics=counters,
@@ -141,9 +143,9 @@ class Edge:
             ],
             exception_handlers={HTTPException: _told},
         )
+        self._other.router.redirect_slashes = False  # it would send people where `Host` says
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        self._other.router.redirect_slashes = False  # it would send people where `Host` says
         """Answers one request, or lives through a lifespan."""
         if scope["type"] != "http":
             await self._lifespan(scope, receive, send)

@@ -26,6 +26,7 @@ COMMANDS = {
     "build": "make a snapshot from a playbook and data, sign and publish it",
     "serve": "run an edge node",
     "decide": "what a slot would show for given facts, and why",
+    "preview": "a token that shows on the live site what was decided, and other variants",
     "replay": "make a decision once more from its token, and say whether it comes out the same",
     "inspect": "what a store holds",
     "verify": "check every signature and hash of a store's newest version",

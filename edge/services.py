@@ -17,6 +17,7 @@ from edge.exchange import Scope, client_address
 from edge.exposure import Exposures
 from edge.intake import Intake
 from edge.metrics import Metrics
+from edge.previews import Previews
 from edge.refresh import Served
 from edge.sinks.sink import Sink
 from edge.visit import Reception
@@ -74,6 +75,7 @@ class Services:
     served: Served
     reception: Reception
     exposures: Exposures
+    previews: Previews
     intake: Intake
     sink: Sink
     metrics: Metrics

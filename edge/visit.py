@@ -29,12 +29,13 @@ from edge import wire
 from edge.context import Context
 from edge.cookies import PROFILE, Choice, CookieJar
 from edge.keyring import KeyRing
+from edge.previews import Preview
 from edge.refresh import Serving
 from edge.wire import Page
 from snapshots.membership import Member
 
-
 MAX_KEY_BYTES = 10_000  # of a request that is remembered: cookies, query and agent are 5,000
+
 
 class Shown(NamedTuple):
     """What one slot shows: its text, and the decision that led to it."""
@@ -64,7 +65,17 @@ class Known(NamedTuple):
 class Visit:
     """One request. `profile` changes as events are learnt; everything else stays."""
 
-    __slots__ = ("about", "choice", "context", "marks", "now_s", "page", "profile", "serving")
+    __slots__ = (
+        "about",
+        "choice",
+        "context",
+        "marks",
+        "now_s",
+        "page",
+        "preview",
+        "profile",
+        "serving",
+    )
 
     def __init__(
         self,
@@ -79,6 +90,7 @@ class Visit:
         self.profile, self.context, self.page = profile, context, page
         self.about: dict[str, Any] | None = None  # what all rows of it say, once it was asked for
         self.marks: Marks | None = None  # the same for what its `x` tokens say
+        self.preview: Preview | None = None  # of who may see more, and is not counted as a visitor
 
     @property
     def grants(self) -> int:
@@ -169,6 +181,7 @@ class Visit:
             stale=known.is_stale,
             shown=page,
             held=known.held,
+            forced=self.preview.variants if self.preview else NOTHING,
         )
         place = program.slots.get(slot)
         is_json = place is not None and place.json

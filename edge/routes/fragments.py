@@ -13,6 +13,8 @@ from edge.errors import Refused
 from edge.exchange import Reply, Scope
 from edge.services import Services
 
+PREVIEW = "preview"
+_PREVIEWED = b"preview="
 _HTML = (b"content-type", b"text/html; charset=utf-8")
 
 
@@ -27,6 +29,7 @@ def many(services: Services, scope: Scope, headers: dict[bytes, bytes], _: bytes
         reply = wire.VisitReply(answers.without_snapshot(services, slots))
         return answers.json_reply(services, reply, started)
     visit = services.reception.arrive(serving, headers, wire.page_of(asked))
+    visit.preview = services.previews.read(asked.get(PREVIEW, ""))
     reply = wire.VisitReply(answers.decided(services, visit, slots), keep=visit.may_keep)
     return answers.json_reply(services, reply, started)
 
@@ -41,6 +44,8 @@ def one(services: Services, scope: Scope, headers: dict[bytes, bytes], _: bytes)
         answers.without_snapshot(services, [slot])
         return empty(services)
     visit, known = services.reception.ask(serving, headers, query)
+    if _PREVIEWED in query:
+        visit.preview = services.previews.read(wire.query(query).get(PREVIEW, ""))
     shown = answers.show(services, visit, slot, known)
     if visit.is_logged and answers.is_told(shown):
         marks, row_id = answers.marks_of(visit, known), services.intake.row_id()

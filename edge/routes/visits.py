@@ -19,6 +19,7 @@ def visit(services: Services, scope: Scope, headers: dict[bytes, bytes], body: b
     if serving is None:
         return _unready(services, asked, started)
     visit = services.reception.arrive(serving, headers, asked.page)
+    visit.preview = services.previews.read(asked.preview)
     services.intake.begin(visit)
     batch, refused = wire.events(asked.events)
     if batch and not services.allows(scope, headers, len(batch)):

@@ -11,6 +11,7 @@
   const types = { view_item: 'product_view', add_to_cart: 'add_to_cart', remove_from_cart: 'remove_from_cart', purchase: 'purchase' };
   for (const type of (script.dataset.events || '').split(/\s+/)) types[type] = type;
 
+  const preview = new URLSearchParams(location.search).get('edgewise_preview') || undefined; // made by `edgewise preview`
   let queue = [], keep = false, page = {}, timer, due = Infinity, wanted = false;
 
   // Events outlive their page in this tab's storage, but only where the visitor's grants let the device keep them.
@@ -37,7 +38,7 @@
     await alone(async () => {
       const events = queue.slice(0, 40), names = [...new Set(slots.map(slot => slot.getAttribute('name')))];
       if (!names.length && !events.length) return;
-      const reply = await send('POST', 'visit', { events, slots: names, page });
+      const reply = await send('POST', 'visit', { events, slots: names, page, preview });
       if (reply.status < 500 && reply.status !== 429) queue = queue.filter(event => !events.includes(event));
       const answer = reply.ok ? await reply.json() : { decisions: [], keep };
       keep = answer.keep;
