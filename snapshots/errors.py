@@ -15,7 +15,7 @@ SnapshotError                 keep serving what you have
     ├── BadSignature          our key's name is on it, and the signature is wrong
     ├── WrongChannel          good, and meant for another channel
     ├── Rollback              older than what we trust
-    ├── Conflict              the version we trust, with other content
+    ├── Conflict              the version we trust with other content, or another ledger than named
     ├── Expired               past its date when it was offered
     ├── TooLarge              more bytes or parts than the limits allow
     └── HashMismatch          a part's bytes are not those that the manifest names
@@ -139,7 +139,8 @@ class Rollback(Untrusted):
 
 
 class Conflict(Untrusted):
-    """The version that is trusted here, with other content."""
+    """The version that is trusted here, with other content; to a publisher, a store whose ledger is
+    not the one that its versions name."""
 
     reason = "conflict"
 
