@@ -140,7 +140,9 @@ def test_every_error_of_every_file_is_told_at_once(tmp_path: Path) -> None:
         },
     )
     text = "text (in quotes, if it looks like something else)"
-    keys = "id, slot, when, band, show, experiment, with, from, until, cap"
+    keys = (
+        "id, slot, when, band, show, experiment, with, from, until, hours, once_per_page, cap, hold"
+    )
     assert [line.replace(", when_stale", "") for line in found] == [
         "fragments/hero/a.json:1:1: fragment hero/a is there twice, first as fragments/hero/a.html",
         "fragments/hero/c.htm:1:1: expected .html, got .htm",
@@ -148,8 +150,8 @@ def test_every_error_of_every_file_is_told_at_once(tmp_path: Path) -> None:
         "playbook.yaml:1:1: expected the key slots, got none",
         f"playbook.yaml:1:7: expected {text}, got the number 3",
         "playbook.yaml:2:1: unknown key slotz, did you mean slots; expected one of name, slots, "
-        "bands, goals, attributes, sensitive_values, signals, tags, interest, timezone, "
-        "query_keys, purposes, silence",
+        "bands, goals, attributes, sensitive_values, signals, tags, interest, holdout, "
+        "timezone, query_keys, purposes, silence",
         "rules/a.yaml:1:3: expected the key when, got none",
         f"rules/a.yaml:2:3: unknown key priorty, did you mean band; expected one of {keys}",
         f"rules/a.yaml:4:3: expected a map of {keys}, got the number 4",
