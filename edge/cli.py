@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -33,12 +34,13 @@ COMMANDS = {
     "keys": "make and rotate keys",
     "health": "ask the node on this machine whether it is alive, or ready",
 }
+_TOKEN = re.compile(r"-[\w-]{51}", re.ASCII)  # no option is as long, nor holds only these
 DONE, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command."""
-    words = list(sys.argv[1:] if argv is None else argv)
+    words = _tokens_last(sys.argv[1:] if argv is None else argv)
     parser = _parser(next((word for word in words if word in COMMANDS), ""))
     try:
         arguments = parser.parse_args(words)
@@ -57,6 +59,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return DONE
     except KeyboardInterrupt:
         return INTERRUPTED
+
+
+def _tokens_last(words: Sequence[str]) -> list[str]:
+    """An `x` token may begin with `-`: behind `--` it is no option."""
+    tokens = [word for word in words if _TOKEN.fullmatch(word)]
+    return [word for word in words if word not in tokens] + (["--", *tokens] if tokens else [])
 
 
 def _complain(text: str, code: int) -> int:

@@ -96,6 +96,12 @@ def test_a_variant_needs_the_visitor_it_was_given_to(
     assert "this is not the visitor: " in capsys.readouterr().err
 
 
+def test_a_token_may_begin_with_a_dash(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
+    for token in ("-" + "A" * 51, "--" + "A" * 50):
+        assert site.replay(token, RESCUED) == 1
+        assert "expected an x token signed by these keys" in capsys.readouterr().err
+
+
 def test_what_caps_had_counted_is_given(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
     seen = [("cart-rescue", NOW - 60.0)] * 3
     x = site.x(RESCUED, seen=seen)
