@@ -1,9 +1,10 @@
 """The x token: what was decided in, 52 characters out that events echo; and back, or why not.
 
-It joins what was served, seen and acted on, and cannot be forged: a truncated HMAC under a key of
-its own, derived from the cookie keys. It names nobody: a visitor is 4 bytes of a hash. Layout,
-big-endian: key u8, snapshot version u32, slot u16, rule u32, variant u8, probability u16, time u32,
-visitor 4, facts 4, HMAC-SHA-256 13.
+It joins what was served, seen and acted on, and cannot be forged: a MAC of 104 bits under a key of
+its own, derived from the cookie keys. The MAC is keyed BLAKE2b (RFC 7693 §2.9), which needs no HMAC
+around it and takes a third of its time, five times a visit. It names nobody: a visitor is 4 bytes
+of a hash. Layout, big-endian: key u8, snapshot version u32, slot u16, rule u32, variant u8,
+probability u16, time u32, visitor 4, facts 4, MAC 13.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ NO_RULE, NO_VARIANT, HELD_OUT = 0xFFFFFFFF, 0xFF, 0xFE
 NO_VISITOR = b"\0\0\0\0"
 
 _LAYOUT = struct.Struct(">BIHIBHI4s4s")
-_MAC_BYTES = 13  # 104 bits; together 39 bytes, a multiple of 3
+_MAC_BYTES = 13  # together 39 bytes, a multiple of 3
 _ONE = 60_000  # probability 1; every share of 10,000 buckets is exact
 
 
@@ -73,7 +74,7 @@ class Exposures:
             exposure.rule,
             exposure.variant,
             round(exposure.probability * _ONE),
-            int(exposure.at_s),
+            exposure.at_s,
             exposure.visitor,
             exposure.facts,
         )
@@ -117,8 +118,8 @@ def _number(key: Key) -> int:
 
 
 def _secret(key: Key) -> bytes:
-    return hmac.digest(key.secret, b"edgewise x token 1", "sha256")
+    return hmac.digest(key.secret, b"edgewise x token 2", "sha256")
 
 
 def _mac(secret: bytes, body: bytes) -> bytes:
-    return hmac.digest(secret, body, "sha256")[:_MAC_BYTES]
+    return blake2b(body, key=secret, digest_size=_MAC_BYTES).digest()
