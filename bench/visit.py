@@ -71,7 +71,7 @@ def visiting(edge: Edge, cookies: list[bytes]) -> Callable[[], Times]:
         return taken_ns
 
     def one_round() -> Times:
-        edge.services.sink.rows.clear()  # type: ignore[attr-defined] # the list of create_services
+        edge.services.sink.clear()  # type: ignore[attr-defined] # the list of create_services
         return times([one(number, cookie) for number, cookie in itertools.islice(fresh, VISITS)])
 
     return one_round

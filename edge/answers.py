@@ -16,7 +16,6 @@ from edge.exchange import Reply
 from edge.exposure import Exposure, visitor_hash
 from edge.problems import NEVER_STORED, Headers
 from edge.services import Services
-from edge.sinks.row import Decided
 from edge.visit import Known, Marks, Shown, Visit, steps_shown
 
 PREVIEWED = 'edgewise_preview_decisions_total{{slot="{}",reason="{}"}}'
@@ -105,21 +104,8 @@ def sign(services: Services, visit: Visit, marks: Marks, decision: Decision) -> 
 
 def log(services: Services, visit: Visit, marks: Marks, decision: Decision, id_: str) -> None:
     """The `served` row of a decision that leaves, if rows may be written."""
-    if not visit.is_logged or visit.preview is not None:
-        return
-    row = Decided(
-        snapshot=visit.serving.version,
-        slot=decision.slot,
-        rule=decision.rule,
-        variant=decision.variant,
-        probability=round(decision.probability, 5),
-        at=int(visit.now_s),
-        visitor=marks.visitor.hex(),
-        facts=marks.facts.hex(),
-        holdout=decision.holdout,
-        phase=decision.phase,
-    )
-    services.intake.served(visit, id_, row)
+    if visit.is_logged and visit.preview is None:
+        services.intake.served(visit, marks, decision, id_)
 
 
 def _carried(

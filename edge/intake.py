@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from decisions import consent
 from decisions.consent import PERSONALIZATION, SENSITIVE
+from decisions.engine import Decision
 from decisions.events import IDENTIFY, SEEN, SIGN_OUT, Event
 from decisions.interest import fade
 from decisions.learn import begin, is_repeat, learn, seen, signed_in, signed_out
@@ -24,7 +25,7 @@ from edge.refresh import Served
 from edge.sinks.row import SERVED, Decided, Row
 from edge.sinks.sink import Sink
 from edge.tokens import Refusal
-from edge.visit import Visit
+from edge.visit import Marks, Visit
 from edge.wire import RefusedEvent
 
 EVENTS = 'edgewise_events_total{{type="{}"}}'
@@ -91,10 +92,15 @@ class Intake:
                 continue
             self._metrics.count(_counter(event.type))
             if visit.is_logged:
-                self._sink.put(row_of(visit, event, taken.decided))
+                self._log(visit, event, taken.decided)
             else:
                 self._metrics.count(UNLOGGED)
         return refused
+
+    def _log(self, visit: Visit, event: Event, decided: Decided | None) -> None:
+        serving = visit.serving
+        is_withheld = serving.withholds(event) and not visit.choice.grants & SENSITIVE
+        self._sink.put(functools.partial(event_row, _about(visit), event, decided, is_withheld))
 
     def _declared(self, visit: Visit, event: Event, teach: bool) -> Taken:
         if event.type not in visit.serving.learning.events:
@@ -178,16 +184,21 @@ class Intake:
         """An id for a row whose decision leaves without an `x`."""
         return f"{self._prefix}-{next(self._numbers):x}"
 
-    def served(self, visit: Visit, x: str, decided: Decided) -> None:
+    def served(self, visit: Visit, marks: Marks, decision: Decision, id_: str) -> None:
         """One decision leaves in a reply: a row of it. Only for a visit that is logged."""
-        self._sink.put(Row(id=x, type=SERVED, at=visit.now_s, x=decided, **_about(visit)))
+        self._sink.put(functools.partial(served_row, _about(visit), marks, decision, id_))
 
 
-def row_of(visit: Visit, event: Event, decided: Decided | None) -> Row:
-    """The log's row of an event. Sensitive values without their opt-in are left out, and with them
-    the item, the brand and the page that would tell them."""
-    about = _about(visit)
-    if visit.serving.withholds(event) and not visit.choice.grants & SENSITIVE:
+def event_row(
+    about: dict[str, Any], event: Event, decided: Decided | None, is_withheld: bool
+) -> Row:
+    """The log's row of an event.
+
+    about: what every row of its visit says. is_withheld: it is about sensitive values without
+    their opt-in; they are left out, and with them the item, the brand and the page that would tell
+    them.
+    """
+    if is_withheld:
         about = about | {"page": ""}
         return Row(id=event.id, type=event.type, at=event.at, x=decided, **about)
     return Row(
@@ -202,6 +213,24 @@ def row_of(visit: Visit, event: Event, decided: Decided | None) -> Row:
         x=decided,
         **about,
     )
+
+
+def served_row(about: dict[str, Any], marks: Marks, decision: Decision, id_: str) -> Row:
+    """The log's row of a decision."""
+    now_s = about["received"]
+    decided = Decided(
+        snapshot=about["snapshot"],
+        slot=decision.slot,
+        rule=decision.rule,
+        variant=decision.variant,
+        probability=round(decision.probability, 5),
+        at=int(now_s),
+        visitor=marks.visitor.hex(),
+        facts=marks.facts.hex(),
+        holdout=decision.holdout,
+        phase=decision.phase,
+    )
+    return Row(id=id_, type=SERVED, at=now_s, x=decided, **about)
 
 
 def _about(visit: Visit) -> dict[str, Any]:

@@ -1,4 +1,5 @@
-"""Where event rows go. `put` is called while a visitor waits: it takes a row and returns at once.
+"""Where event rows go. `put` is called while a visitor waits: it takes what
+a row is made of and returns at once.
 
 Read in this order; a module imports only from the ones above it:
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from edge.sinks.row import Row
+from edge.sinks.row import Making, Row
 
 
 class Sink(Protocol):
     """Takes rows at once and never raises; what it cannot keep it drops and counts."""
 
-    def put(self, row: Row) -> None:
-        """Takes one row, which will be written soon."""
+    def put(self, making: Making) -> None:
+        """Takes one row, which will be made and written soon."""
         ...
 
     def start(self) -> None:
@@ -31,12 +31,21 @@ class ListSink:
     """For tests and for nodes without a log: the last `most` rows in memory."""
 
     def __init__(self, most: int = 10_000) -> None:
-        self.rows: list[Row] = []
+        self._waiting: list[Making] = []
         self._most = most
 
-    def put(self, row: Row) -> None:
-        if len(self.rows) < self._most:
-            self.rows.append(row)
+    @property
+    def rows(self) -> list[Row]:
+        """What was put, made now."""
+        return [making() for making in self._waiting]
+
+    def put(self, making: Making) -> None:
+        if len(self._waiting) < self._most:
+            self._waiting.append(making)
+
+    def clear(self) -> None:
+        """Forgets all of it."""
+        self._waiting.clear()
 
     def start(self) -> None:
         """Nothing to begin."""

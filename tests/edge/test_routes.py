@@ -79,7 +79,7 @@ async def test_a_fragment_that_left_is_a_served_row() -> None:
     shop = Shop()
     browser = shop.browser()
     await browser.consent("analytics")
-    shop.sink.rows.clear()
+    shop.sink.clear()
 
     for _ in range(2):
         await browser.send("GET", "/_ew/v1/fragments/hero?path=/p")

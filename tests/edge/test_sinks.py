@@ -7,8 +7,8 @@ import time
 from pathlib import Path
 
 from edge.metrics import Metrics
-from edge.sinks.logged import LoggedSink
-from edge.sinks.row import Row
+from edge.sinks.logged import SLICE, LoggedSink
+from edge.sinks.row import Making, Row
 from edge.sinks.sink import ListSink
 from snapshots.eventlog import EventLog
 
@@ -17,8 +17,8 @@ def log_in(folder: Path) -> EventLog:
     return EventLog(folder, "node", 1, clock=time.time)
 
 
-def row(number: int) -> Row:
-    return Row(id=str(number), type="article_read", received=1.0)
+def row(number: int) -> Making:
+    return lambda: Row(id=str(number), type="article_read", received=1.0)
 
 
 def lines(folder: Path) -> list[str]:
@@ -57,6 +57,22 @@ def test_a_full_queue_drops_rows_and_counts_them(tmp_path: Path) -> None:
 
     assert lines(tmp_path) == ["0", "1"]
     assert metrics.values()['edgewise_log_dropped_total{reason="queue-full"}'] == 4
+
+
+def test_a_row_that_cannot_be_made_or_spelt_is_counted_and_the_others_are_written(
+    tmp_path: Path,
+) -> None:
+    metrics = Metrics()
+    sink = LoggedSink(log_in(tmp_path), metrics, 2 * SLICE)
+
+    sink.put(lambda: Row(id="\ud800", type="article_read", received=1.0))
+    sink.put(lambda: [][1])
+    for number in range(SLICE):
+        sink.put(row(number))
+    sink.close()
+
+    assert lines(tmp_path) == [str(number) for number in range(SLICE)]
+    assert metrics.values()['edgewise_log_dropped_total{reason="broken"}'] == 2
 
 
 def test_a_disk_that_takes_nothing_is_told_and_the_rows_are_counted(tmp_path: Path) -> None:

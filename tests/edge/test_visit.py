@@ -292,7 +292,7 @@ async def test_a_row_says_what_happened_under_which_grants() -> None:
     browser = shop.browser()
     await browser.consent("analytics")
     x = (await browser.visit())["decisions"][0]["x"]
-    shop.sink.rows.clear()
+    shop.sink.clear()
 
     await browser.visit(
         browser.event(
