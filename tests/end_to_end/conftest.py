@@ -99,9 +99,13 @@ def answers(address: str) -> bool:
         return False
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium; a test makes its own context in it."""
+    """One Chromium for a module; a test makes its own context in it.
+
+    Not for the session: while it runs, Playwright's event loop runs in this thread, and the tests
+    of other modules start loops of their own.
+    """
     os.environ.setdefault("PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD", "1")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
