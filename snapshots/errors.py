@@ -133,7 +133,7 @@ class WrongChannel(Untrusted):
 
 
 class Rollback(Untrusted):
-    """A version below the highest that was ever trusted here."""
+    """A version below the highest that was ever trusted here, or one with an older ledger."""
 
     reason = "rollback"
 

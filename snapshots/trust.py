@@ -51,6 +51,12 @@ def accept(
         if offered != trusted:
             raise Conflict(f"expected version {trusted.version} as trusted, got other content")
         return None
+    if trusted and offered.ledger.revision < trusted.ledger.revision:
+        # Cookies out there hold numbers that an older ledger would give to other names.
+        raise Rollback(
+            f"expected ledger >= {trusted.ledger.revision}, got {offered.ledger.revision}"
+            f" in version {offered.version}"
+        )
     check_sizes(offered.parts, limits)
     if offered.not_after_s + limits.clock_skew_s <= now_s:
         age_s = now_s - offered.not_after_s

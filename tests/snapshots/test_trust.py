@@ -48,6 +48,13 @@ def test_an_older_version_is_refused_even_with_a_good_signature(rest: dict[str, 
         decide(**rest)
 
 
+def test_a_newer_version_with_an_older_ledger_is_refused() -> None:
+    grown = msgspec.structs.replace(NAMED, revision=NAMED.revision + 1)
+    assert decide(other(ledger=grown), trusted=other(version=6)) == other(ledger=grown)
+    with pytest.raises(Rollback, match=f"expected ledger >= {grown.revision}"):
+        decide(trusted=other(version=6, ledger=grown))
+
+
 def test_the_trusted_version_with_other_content_is_refused() -> None:
     with pytest.raises(Conflict, match="expected version 7 as trusted"):
         decide(trusted=other(created_s=101))
