@@ -88,10 +88,11 @@ class Shown(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class VisitReply(msgspec.Struct, frozen=True, omit_defaults=True):
     """keep: the page may keep events on the device until they are acknowledged. refused: events
-    that were not taken; it is no use to send them again."""
+    that were not taken; it is no use to send them again, unless `retry` asks for the batch."""
 
     decisions: list[Shown]
     keep: bool = False
+    retry: bool = False
     refused: list[RefusedEvent] = []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from decisions.consent import NEED_AN_ID
 from edge import answers, exchange, wire
 from edge.exchange import Reply, Scope
 from edge.services import Services
@@ -17,27 +18,33 @@ def visit(services: Services, scope: Scope, headers: dict[bytes, bytes], body: b
     started = time.perf_counter()
     serving = services.served.current
     if serving is None:
-        return _unready(services, asked, started)
+        return _unready(services, headers, asked, started)
     visit = services.reception.arrive(serving, headers, asked.page)
     visit.preview = services.previews.read(asked.preview)
     services.intake.begin(visit)
     batch, refused = wire.events(asked.events)
-    if batch and not services.allows(scope, headers, len(batch)):
+    is_limited = bool(batch) and not services.allows(scope, headers, len(batch))
+    if is_limited:
         refused += [
             wire.RefusedEvent(place, "rate-limited", "expected fewer") for place, _ in batch
         ]
         batch = []
     refused += services.intake.take(visit, batch)
     decisions = answers.decided(services, visit, asked.slots)
-    reply = wire.VisitReply(decisions, keep=visit.may_keep, refused=refused)
+    reply = wire.VisitReply(decisions, keep=visit.may_keep, retry=is_limited, refused=refused)
     return answers.json_reply(services, reply, started, services.reception.cookies(visit, headers))
 
 
-def _unready(services: Services, asked: wire.VisitBody, started: float) -> Reply:
-    """Nothing to decide with, nothing to learn by: the page keeps its own, the cookie stays."""
+def _unready(
+    services: Services, headers: dict[bytes, bytes], asked: wire.VisitBody, started: float
+) -> Reply:
+    """Nothing to decide with, nothing to learn by: the page keeps its own, and its events for
+    later; the cookie stays."""
     decisions = answers.without_snapshot(services, asked.slots)
     refused = [
         wire.RefusedEvent(place, "no-snapshot", "this edge has no snapshot yet")
         for place in range(len(asked.events))
     ]
-    return answers.json_reply(services, wire.VisitReply(decisions, refused=refused), started)
+    keep = bool(services.reception.choice(headers).grants & NEED_AN_ID)
+    reply = wire.VisitReply(decisions, keep=keep, retry=bool(refused), refused=refused)
+    return answers.json_reply(services, reply, started)

@@ -39,8 +39,8 @@
       const events = queue.slice(0, 40), names = [...new Set(slots.map(slot => slot.getAttribute('name')))];
       if (!names.length && !events.length) return;
       const reply = await send('POST', 'visit', { events, slots: names, page, preview });
-      if (reply.status < 500 && reply.status !== 429) queue = queue.filter(event => !events.includes(event));
-      const answer = reply.ok ? await reply.json() : { decisions: [], keep };
+      const answer = reply.ok ? await reply.json() : { decisions: [], keep, retry: reply.status > 499 || reply.status === 429 };
+      if (!answer.retry) queue = queue.filter(event => !events.includes(event));
       keep = answer.keep;
       save();
       if (performance.now() - asked < deadline) for (const slot of slots) show(slot, answer.decisions.find(({ slot: name }) => name === slot.getAttribute('name')));

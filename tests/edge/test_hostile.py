@@ -212,9 +212,18 @@ async def test_what_is_remembered_of_headers_does_not_grow_with_them(
 ) -> None:
     """The readings of headers are remembered by the thousand; headers may have 400 KB."""
     shop, read = Shop(), list[bytes | str]()
-    for name in ("device", "locale", "_place"):
+
+    def watch(name: str) -> None:
         reading = getattr(context, name)
-        monkeypatch.setattr(context, name, lambda *key, _of=reading: read.extend(key) or _of(*key))
+
+        def watched(*key: bytes | str) -> Any:
+            read.extend(key)
+            return reading(*key)
+
+        monkeypatch.setattr(context, name, watched)
+
+    for name in ("device", "locale", "_place"):
+        watch(name)
     asking = (b"user-agent", b"sec-ch-ua-mobile", b"accept-language", b"x-geo-city", b"cookie")
     for header in asking:
         headers = [(b"user-agent", b"a"), (header, b"x" * 100_000)]

@@ -228,6 +228,7 @@ async def test_without_a_snapshot_everything_is_empty_and_nothing_is_lost() -> N
     told = await browser.visit(browser.event("article_read"), slots=("hero",))
     assert told["decisions"] == [{"slot": "hero", "html": "", "reason": "NO_SNAPSHOT"}]
     assert told["refused"][0]["code"] == "no-snapshot"
+    assert told["retry"] is told["keep"] is True
     reply = await browser.send("GET", "/_ew/v1/fragments/hero")
     assert (reply.status_code, reply.text) == (200, "")
     reply = await browser.send("GET", "/_ew/v1/fragments?slots=hero")

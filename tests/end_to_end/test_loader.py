@@ -1,0 +1,83 @@
+"""The page's script alone, in a browser whose network is this file."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, Route
+
+from tests.edge.minify import STATIC
+
+pytestmark = pytest.mark.needs("chromium")
+
+PAGE = '<!doctype html><script async src="/_ew/loader.js"></script><p>Hello</p>'
+
+
+class Edge:
+    """Answers a page as `replies` say, one visit after the other; the last one again and again."""
+
+    def __init__(self, page: Page, *replies: tuple[int, dict[str, Any]]) -> None:
+        self.replies = list(replies)
+        self.visits: list[list[str]] = []
+        page.route("**/*", self._answer)
+
+    def _answer(self, route: Route) -> None:
+        path = route.request.url.partition("example")[2]
+        if path == "/":
+            route.fulfill(body=PAGE, content_type="text/html")
+        elif path == "/_ew/loader.js":
+            route.fulfill(path=STATIC / "loader.min.js", content_type="text/javascript")
+        elif path == "/_ew/v1/visit":
+            sent = json.loads(route.request.post_data or "")["events"]
+            self.visits.append([event["id"] for event in sent])
+            status, reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
+            route.fulfill(status=status, json=reply)
+        else:
+            route.fulfill(status=404)
+
+
+TAKEN = (200, {"decisions": [], "keep": True})
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        (200, {"decisions": [], "keep": True, "retry": True}),
+        (503, {"type": "about:blank"}),
+        (429, {"type": "about:blank"}),
+    ],
+)
+def test_events_that_were_not_taken_come_again_with_the_next_visit(
+    browser: Browser, refusal: tuple[int, dict[str, Any]]
+) -> None:
+    page = browser.new_context().new_page()
+    edge = Edge(page, refusal, TAKEN)
+    page.goto("https://shop.example/")
+    page.wait_for_function("window.edgewise")
+
+    for _ in range(2):
+        with page.expect_response("**/v1/visit"):
+            page.evaluate("edgewise.event('article_read')")
+    page.wait_for_function("sessionStorage.edgewise === '[]'")
+
+    first, second = edge.visits
+    assert (len(first), len(second), second[0]) == (1, 2, first[0])
+    page.context.close()
+
+
+def test_events_that_were_taken_do_not_come_again(browser: Browser) -> None:
+    page = browser.new_context().new_page()
+    edge = Edge(page, TAKEN)
+    page.goto("https://shop.example/")
+    page.wait_for_function("window.edgewise")
+
+    for _ in range(2):
+        with page.expect_response("**/v1/visit"):
+            page.evaluate("edgewise.event('article_read')")
+        page.wait_for_function("sessionStorage.edgewise === '[]'")
+
+    told = [id_ for ids in edge.visits for id_ in ids]
+    assert len(told) == len(set(told)) == 2
+    page.context.close()
