@@ -13,6 +13,7 @@ import jwt
 import msgspec
 
 from edge.keyring import KeyRing
+from edge.tokens import decode64
 
 AUDIENCE = "edgewise-identify"
 LONGEST_S = 300  # from `iat` to `exp`: it travels through the page, once
@@ -49,6 +50,8 @@ class Identities:
         if self._ring is None:
             return None, "expected identify.jwks on this edge, found none"
         try:
+            if not all(decode64(part.encode()) is not None for part in token.split(".")):
+                return None, "expected base64url in its one spelling - at `$.token`"
             kid = str(jwt.get_unverified_header(token).get("kid", ""))
             if (key := self._ring().by_kid.get(kid)) is None:
                 return None, f"expected a kid of identify.jwks, got {kid[:64]!r} - at `$.token`"

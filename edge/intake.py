@@ -18,7 +18,7 @@ from decisions.events import IDENTIFY, SEEN, SIGN_OUT, Event
 from decisions.interest import fade
 from decisions.learn import begin, is_repeat, learn, seen, signed_in, signed_out
 from decisions.ledger import visitor_key
-from edge.exposure import Exposures
+from edge.exposure import NO_VISITOR, Exposures, visitor_hash
 from edge.identify import Identities
 from edge.metrics import Metrics
 from edge.refresh import Served
@@ -120,21 +120,27 @@ class Intake:
         return answered
 
     def _answered(self, visit: Visit, event: Event) -> Taken:
-        """The decision that an event answers; a token that is not ours refuses a `seen`, and is
-        left out of any other event."""
+        """The decision that an event answers; a token that is not ours, or another visitor's,
+        refuses a `seen`, and is left out of any other event."""
         opened = self._exposures.open(event.x, visit.now_s)
         if isinstance(opened, Refusal):
             self._metrics.count(X.format(opened.value))
             if event.type != SEEN:
                 return TAKEN
             return Taken(f"x-{opened.value.replace('_', '-')}", "expected an x of ours - at `$.x`")
+        if opened.visitor not in (NO_VISITOR, visitor_hash(visit.profile.visitor)):
+            self._metrics.count(X.format("foreign"))
+            if event.type != SEEN:
+                return TAKEN
+            return Taken("x-foreign", "expected an x of this visitor's - at `$.x`")
         decided = self._served.decided(opened)
         self._metrics.count(X.format("good" if decided else "forgotten"))
         return Taken(decided=decided)
 
     def _sign_out(self, visit: Visit, event: Event, teach: bool) -> Taken:
         if teach and visit.profile.visitor:
-            visit.profile = signed_out(visit.profile, event_id=event.id)
+            # A new id with it: rows must not tie the next person at this device to this one.
+            visit.profile = signed_out(visit.profile, self._new_id(visit.now_s), event.id)
             visit.about = None
             self.begin(visit)
         return TAKEN
@@ -176,6 +182,7 @@ class Intake:
             serving.learning,
             visit.choice.grants,
             visit.now_s,
+            visitor=self._new_id(visit.now_s),
             event_id=event.id,
         )
         return TAKEN

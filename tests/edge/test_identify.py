@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hmac
 from typing import Any
 
 import jwt
+import msgspec
 import pytest
 
 from edge.identify import MOST_AUTH_S, Identities
+from edge.tokens import encode64
 from tests.edge.shop import IDENTIFY_KEYS, NOW_S, identify_token
 
 IDENTITIES = Identities(lambda: IDENTIFY_KEYS)
@@ -66,6 +69,68 @@ def test_another_key_another_kid_and_no_signature_are_refused() -> None:
     assert "Signature" in IDENTITIES.read(forged, NOW_S)[1]
     assert "expected a kid of identify.jwks, got 'site-2'" in IDENTITIES.read(foreign, NOW_S)[1]
     assert IDENTITIES.read(unsigned, NOW_S)[0] is None
+
+
+def spellings(token: str) -> list[str]:
+    """Other texts that lenient base64 reads as the same bytes."""
+    found: list[str] = []
+    parts = token.split(".")
+    for at, part in enumerate(parts):
+        # Only a part whose last character has unused bits can be written another way.
+        other = part[:-1] + chr(ord(part[-1]) + 1) if len(part) % 4 else part + "="
+        for spelt in (other, part + "=" * (-len(part) % 4 or 4), part[:4] + "\n" + part[4:]):
+            found.append(".".join([*parts[:at], spelt, *parts[at + 1 :]]))
+    return found
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_a_token_has_one_spelling(length: int) -> None:
+    token = identify_token("a" * length)
+    assert IDENTITIES.read(token, NOW_S)[0] is not None
+
+    for other in spellings(token):
+        assert IDENTITIES.read(other, NOW_S)[0] is None, other
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        {"alg": "none", "kid": "site-1"},
+        {"alg": "RS256", "kid": "site-1"},
+        {"alg": "HS512", "kid": "site-1"},
+        {"alg": "HS256", "kid": "site-1", "crit": ["b64"], "b64": False},
+        {"alg": "HS256", "kid": ["site-1"]},
+        {"alg": "HS256"},
+        {"alg": ["HS256"], "kid": "site-1"},
+        ["HS256"],
+    ],
+)
+def test_a_header_chooses_nothing(header: Any) -> None:
+    claims = identify_token("ann").split(".")[1]
+    signed = encode64(msgspec.json.encode(header)).decode() + "." + claims
+    for digest in ("sha256", "sha512"):
+        mac = encode64(hmac.digest(b"i" * 32, signed.encode(), digest)).decode()
+        assert IDENTITIES.read(f"{signed}.{mac}", NOW_S)[0] is None
+    assert IDENTITIES.read(f"{signed}.", NOW_S)[0] is None
+
+
+@pytest.mark.parametrize(
+    "payload", [b"[" * 3_000, b'{"a":' * 600, b"null", b"\xff", b'{"iat":1e999}']
+)
+def test_a_signed_payload_that_is_no_claims_is_refused(payload: bytes) -> None:
+    head = identify_token("ann").split(".")[0]
+    signed = head + "." + encode64(payload).decode()
+    mac = encode64(hmac.digest(b"i" * 32, signed.encode(), "sha256")).decode()
+
+    assert IDENTITIES.read(f"{signed}.{mac}", NOW_S)[0] is None
+
+
+@pytest.mark.parametrize("claim", ["iat", "exp", "auth_s"])
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf"), 1e308, True])
+def test_a_number_that_is_no_moment_is_refused_or_bounded(claim: str, number: float) -> None:
+    identity, _ = IDENTITIES.read(identify_token("ann", **{claim: number}), NOW_S)
+
+    assert identity is None or (claim == "auth_s" and 0 <= identity.auth_s <= MOST_AUTH_S)
 
 
 def test_an_edge_without_keys_signs_nobody_in() -> None:

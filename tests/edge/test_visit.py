@@ -7,6 +7,7 @@ from typing import Any
 import jwt
 import pytest
 
+from edge.exposure import visitor_hash
 from edge.refresh import Served
 from tests.decisions.written import rule
 from tests.edge.shop import NOW_S, Shop, identify_token, snapshot
@@ -81,7 +82,41 @@ async def test_signing_out_takes_everything_personal_along() -> None:
     visitor = _claims(browser.cookies)["sub"]
 
     assert await browser.hero(browser.event("sign_out")) == "<h1>Welcome</h1>"
-    assert _claims(browser.cookies)["sub"] == visitor
+    assert _claims(browser.cookies)["sub"] != visitor
+
+
+async def test_rows_never_tie_two_people_of_one_device_to_one_id() -> None:
+    shop = Shop()
+    browser = shop.browser()
+    await browser.consent(*EVERYTHING)
+    ann = browser.event("identify", token=identify_token("ann"))
+    x = (await browser.visit(ann))["decisions"][0]["x"]
+    await browser.hero(browser.event("identify", token=identify_token("bob")))
+    told = await browser.visit(
+        browser.event("sign_out"),
+        browser.event("product_view", item="1", category="shoes", x=x),
+        browser.event("seen", x=x),
+    )
+    again = await browser.hero(ann)
+
+    assert [one["code"] for one in told["refused"]] == ["x-foreign"]
+    assert again == "<h1>Welcome</h1>"  # that sign-in was before the sign-out
+    people = {(row["visitor"], row.get("customer")) for row in shop.rows()}
+    visitors = [visitor for visitor, customer in people if customer]
+    assert len(visitors) == len(set(visitors)) == 2
+    hashes = {row["x"]["visitor"]: row["visitor"] for row in shop.rows() if row.get("x")}
+    assert all(visitor_hash(id_).hex() == of for of, id_ in hashes.items())
+    assert shop.counted('edgewise_exposures_total{result="foreign"}') == 2
+
+
+async def test_an_x_from_before_the_consent_names_nobody_and_still_counts() -> None:
+    shop = Shop()
+    browser = shop.browser()
+    x = (await browser.visit())["decisions"][0]["x"]
+    await browser.consent(*EVERYTHING)
+
+    assert "refused" not in await browser.visit(browser.event("seen", x=x), slots=())
+    assert shop.rows()[-1]["x"]["slot"] == "hero"
 
 
 async def test_a_sign_in_without_the_grant_changes_nothing() -> None:
