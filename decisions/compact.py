@@ -70,43 +70,50 @@ def pack(profile: Profile, ids: Mapping[str, int]) -> Packed:
     """
     seen_ms = max(0, round(profile.seen_s * 1000))
     base_s = seen_ms // 1000
-
-    def age(at_s: int) -> int:
-        return max(0, base_s - at_s)
-
-    cart, session = profile.cart, profile.session
-    views = _numbered(session.views if session else {}, KEY, ids)
+    interests: list[int] = []
+    for number, weight in _numbered(profile.interests, KEY, ids):
+        interests += number, round(weight / WEIGHT_UNIT)
+    counts: list[int] = []
+    for pair in _numbered(profile.counts, COUNTER, ids):
+        counts += pair
+    cart: list[int] = []
+    if (full := profile.cart) is not NO_CART and full != NO_CART:
+        cart = [full.items, round(full.value * 100), _age(base_s, full.updated_at_s)]
+    views: list[int] = []
+    items = b""
+    times: list[int] = []
+    held: list[int] = []
+    if (session := profile.session) is not None:
+        times = [_age(base_s, session.started_s), _age(base_s, session.last_s)]
+        for number, hashes in _numbered(session.views, KEY, ids):
+            views += number, len(hashes) // VIEW_BYTES
+            items += hashes
+        held = [number for number, _ in _numbered(dict.fromkeys(session.held), RULE, ids)]
+    customer = profile.customer
     return Packed(
         seen_ms=seen_ms,
         at_age_ms=max(0, seen_ms - round(profile.at_s * 1000)),
-        first_seen_age=age(profile.first_seen_s),
+        first_seen_age=_age(base_s, profile.first_seen_s),
         visits=profile.visits,
-        interests=_flat(
-            [
-                (number, round(weight / WEIGHT_UNIT))
-                for number, weight in _numbered(profile.interests, KEY, ids)
-            ]
-        ),
-        counts=_flat(_numbered(profile.counts, COUNTER, ids)),
-        cart=[cart.items, round(cart.value * 100), age(cart.updated_at_s)]
-        if cart != NO_CART
-        else [],
-        session=[age(session.started_s), age(session.last_s)] if session else [],
-        views=_flat([(number, len(items) // VIEW_BYTES) for number, items in views]),
-        items=_text(b"".join([items for _, items in views])),
+        interests=interests,
+        counts=counts,
+        cart=cart,
+        session=times,
+        views=views,
+        items=_text(items),
         caps=[
-            [number, *[age(at_s) for at_s in times]]
-            for number, times in _numbered(profile.caps, RULE, ids)
+            [number, *[_age(base_s, at_s) for at_s in seen]]
+            for number, seen in _numbered(profile.caps, RULE, ids)
         ],
         recent=_text(struct.pack(f">{len(profile.recent)}I", *profile.recent)),
-        customer=_text(profile.customer.to_bytes(8, "big")) if profile.customer else "",
-        authenticated_s=profile.authenticated_until_s - base_s if profile.customer else 0,
-        held=[number for number, _ in _numbered(_held(session), RULE, ids)],
+        customer=_text(customer.to_bytes(8, "big")) if customer else "",
+        authenticated_s=profile.authenticated_until_s - base_s if customer else 0,
+        held=held,
     )
 
 
-def _held(session: Session | None) -> dict[str, None]:
-    return dict.fromkeys(session.held if session else ())
+def _age(base_s: int, at_s: int) -> int:
+    return base_s - at_s if at_s < base_s else 0
 
 
 def _numbered(
@@ -122,11 +129,9 @@ def _numbered(
     return found
 
 
-def _flat(pairs: Iterable[tuple[int, int]]) -> list[int]:
-    return [number for pair in pairs for number in pair]
-
-
 def _text(raw: bytes) -> str:
+    if not raw:
+        return ""
     return binascii.b2a_base64(raw, newline=False).translate(_TO_URL, b"=").decode()
 
 

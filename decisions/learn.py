@@ -114,10 +114,13 @@ def learn(profile: Profile, event: Event, learning: Learning, grants: int, now_s
     """
     if event.type not in learning.events or not grants & NEED_AN_ID:
         return profile
-    if is_repeat(profile, event.id):
+    mark = _hashed(event.id) if event.id else None
+    if mark in profile.recent:
         return profile
     now = moment(profile, now_s)
-    changes: dict[str, Any] = {"seen_s": now, "recent": _remembering(profile, event.id)}
+    changes: dict[str, Any] = {"seen_s": now}
+    if mark is not None:
+        changes["recent"] = (*profile.recent, mark)[-MAX_RECENT:]
     action = learning.carts.get(event.type)
     if action and grants & FUNCTIONAL:
         changes["cart"] = _CART_ACTIONS[action](profile.cart, event, int(now))
@@ -125,9 +128,11 @@ def learn(profile: Profile, event: Event, learning: Learning, grants: int, now_s
         count = profile.counts.get(event.type, 0) + 1
         changes["counts"] = {**profile.counts, event.type: min(count, MAX_COUNT)}
         if not learning.is_withheld(event.category, grants):
-            changes |= _interests(profile, event, learning, grants, now)
-            if not action:
-                changes |= _views(profile, event, learning)
+            weights = _interests(profile, event, learning, grants, now)
+            if weights is not None:
+                changes["interests"], changes["at_s"] = weights, now
+            if not action and event.item and event.category in learning.known:
+                changes["session"] = _viewing(profile.session, event)
     return _replace(profile, **changes)
 
 
@@ -139,48 +144,56 @@ def _remembering(profile: Profile, event_id: str) -> tuple[int, ...]:
 
 def _interests(
     profile: Profile, event: Event, learning: Learning, grants: int, now: float
-) -> dict[str, Any]:
+) -> dict[str, float] | None:
+    """The weights after this event, those it adds to last; None if it adds nothing."""
     gains: dict[str, float] = {}
     for gain in learning.gains.get(event.type, ()):
         key = event.key(gain.field)
         if key in learning.known and not learning.is_withheld(key, grants):
             gains[key] = gains.get(key, 0.0) + gain.add
     if not gains:
-        return {}
+        return None
     weights = faded(profile, learning.half_life_s, now)
     for key, add in gains.items():
         weights[key] = min(weights.pop(key, 0.0) + add, MAX_WEIGHT)
-    return {"at_s": now, "interests": strongest(weights, MAX_INTERESTS)}
+    return strongest(weights, MAX_INTERESTS)
 
 
 def faded(profile: Profile, half_life_s: float, now: float) -> dict[str, float]:
     """The weights of the interests as they stand at `now`."""
-    age_s = now - profile.at_s
-    return {key: fade(weight, age_s, half_life_s) for key, weight in profile.interests.items()}
+    left = fade(1.0, now - profile.at_s, half_life_s)
+    if left == 1.0:  # the second event of a visit: no time has passed
+        return profile.interests.copy()
+    return {key: weight * left for key, weight in profile.interests.items()}
 
 
 def strongest(weights: Mapping[str, float], most: int) -> dict[str, float]:
     """The weights above 0 in their order, at most so many; of equal ones the newest, which come
     last."""
     kept = {key: weight for key, weight in weights.items() if weight > 0.0}
-    for weakest in sorted(kept, key=kept.__getitem__)[: max(0, len(kept) - most)]:
-        del kept[weakest]
+    if len(kept) > most:
+        for weakest in sorted(kept, key=kept.__getitem__)[: len(kept) - most]:
+            del kept[weakest]
     return kept
 
 
-def _views(profile: Profile, event: Event, learning: Learning) -> dict[str, Any]:
-    """An event with item and category that leaves the cart alone is a view of the item."""
-    session = profile.session
-    if session is None or not event.item or event.category not in learning.known:
-        return {}
-    views = dict(session.views)
+def _viewing(session: Session | None, event: Event) -> Session | None:
+    """The session after an event with item and category that leaves the cart alone: a view."""
+    if session is None:
+        return None
+    views = session.views.copy()
     seen = views.pop(event.category, b"")
     item = _hashed(event.item).to_bytes(4, "big")[-VIEW_BYTES:]
-    known = [seen[at : at + VIEW_BYTES] for at in range(0, len(seen), VIEW_BYTES)]
-    views[event.category] = seen + item if item not in known and len(known) < MAX_VIEWED else seen
+    # Most are new: that none of the bytes are there is seen in one look.
+    is_known = item in seen and item in [
+        seen[at : at + VIEW_BYTES] for at in range(0, len(seen), VIEW_BYTES)
+    ]
+    if not is_known and len(seen) < MAX_VIEWED * VIEW_BYTES:
+        seen += item
+    views[event.category] = seen
     if len(views) > MAX_VIEWED:
         del views[next(iter(views))]
-    return {"session": _replace(session, views=views)}
+    return _replace(session, views=views)
 
 
 def _pieces(event: Event) -> int:

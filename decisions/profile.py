@@ -84,7 +84,8 @@ NOBODY = Profile()
 def moment(profile: Profile, now_s: float) -> float:
     """Profile time: never before what the profile has seen (nodes' clocks differ), to the
     millisecond."""
-    return max(round(now_s, 3), profile.seen_s)
+    seen_s = profile.seen_s
+    return seen_s if seen_s >= now_s else max(round(now_s, 3), seen_s)
 
 
 def is_authenticated(profile: Profile, now_s: float) -> bool:
@@ -123,9 +124,9 @@ def profile_facts(
         values["visitor.visits"] = profile.visits
         values["visitor.first_seen"] = float(profile.first_seen_s)
     if grants & PERSONALIZATION:
-        age_s = moment(profile, now_s) - profile.at_s
+        left = fade(1.0, moment(profile, now_s) - profile.at_s, half_life_s)
         values["interest"] = {
-            key: score(fade(weight, age_s, half_life_s))
+            key: score(weight * left)
             for key, weight in profile.interests.items()
             if key[:1] != UNKNOWN
         }
