@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from decisions import schema as types
-from decisions.consent import SENSITIVE, allows
+from decisions.consent import allows
 from decisions.rules.values import ABSENT, MAX_INT, MAX_TIME_NS, MIN_INT, MIN_TIME_NS, NS
 from decisions.schema import Attribute, Schema
 
@@ -67,22 +67,48 @@ def admission(schema: Schema, attribute: Attribute, grants: int) -> Take:
     A declared set or map (`schema.members`) takes what is declared and granted, any other takes
     what is not withheld; a scalar of a sensitive dimension is itself withheld.
     """
-    words = schema.sensitive.get(attribute.dimension, frozenset())
-    declared = schema.members.get(attribute.name)
-    withheld = frozenset(
-        word
-        for word in (words if declared is None else declared)
-        if not allows(grants, schema.needs(attribute.name, word))
-    )
-    known = None if declared is None else frozenset(declared).difference(withheld)
+    known, withheld = _words(schema, attribute, grants)
     if attribute.type == types.SET:
         return _taking_sets(known, withheld)
     if attribute.type in _VALUES:
         return _taking_maps(_VALUES[attribute.type], known, withheld)
     take = _SCALARS[attribute.type]
-    if attribute.type == types.STRING and words and not allows(grants, SENSITIVE):
-        return lambda value: ABSENT if type(value) is str and value in words else _string(value)
+    if attribute.type == types.STRING and withheld:
+        return lambda value: ABSENT if type(value) is str and value in withheld else _string(value)
     return take
+
+
+def sifting(schema: Schema, attribute: Attribute, grants: int) -> Take | None:
+    """The same for values that are of the right type already; None where nothing is left out."""
+    known, withheld = _words(schema, attribute, grants)
+    if attribute.type == types.SET:
+        if known is not None:
+            return known.intersection
+        return (lambda value: value - withheld) if withheld else None
+    if attribute.type in _VALUES:
+        if known is not None:
+            return lambda value: {key: number for key, number in value.items() if key in known}
+        if withheld:
+            return lambda value: {
+                key: number for key, number in value.items() if key not in withheld
+            }
+        return None
+    if attribute.type == types.STRING and withheld:
+        return lambda value: ABSENT if value in withheld else value
+    return None
+
+
+def _words(
+    schema: Schema, attribute: Attribute, grants: int
+) -> tuple[frozenset[str] | None, frozenset[str]]:
+    """The members or keys that are declared and granted, None where any is taken; and those that
+    are withheld."""
+    declared = schema.members.get(attribute.name)
+    words = schema.sensitive.get(attribute.dimension, frozenset()) if declared is None else declared
+    withheld = frozenset(
+        word for word in words if not allows(grants, schema.needs(attribute.name, word))
+    )
+    return None if declared is None else frozenset(declared).difference(withheld), withheld
 
 
 def _taking_sets(known: frozenset[str] | None, withheld: frozenset[str]) -> Take:

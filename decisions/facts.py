@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from decisions import schema as types
-from decisions.admission import Take, admission
+from decisions.admission import Take, admission, sifting
 from decisions.clock import Calendar
 from decisions.consent import EVERYTHING, allows
 from decisions.errors import EvaluationError
@@ -108,10 +108,23 @@ class Gate:
         _flatten(opening.tree, nested, values)
         return Facts(opening, values, now_s)
 
-    def flat(self, values: Mapping[str, Any], grants: int, now_s: float) -> Facts:
-        """The same for values by attribute name: what the edge collects."""
+    def flat(
+        self,
+        values: Mapping[str, Any],
+        grants: int,
+        now_s: float,
+        sure: Mapping[str, Any] = MappingProxyType({}),
+    ) -> Facts:
+        """The same for values by attribute name: what the edge collects.
+
+        sure: those for whose types our own code vouches; they are not looked at once more.
+        """
         opening = self.opening(grants)
-        takes, taken = opening.takes, {}
+        takes = opening.takes
+        taken = {name: value for name, value in sure.items() if name in takes}
+        for name, sift in opening.sifts:
+            if name in taken and (value := sift(taken.pop(name))) is not ABSENT:
+                taken[name] = value
         for name, value in values.items():
             take = takes.get(name)
             if take is not None and (value := take(value)) is not ABSENT:
@@ -129,12 +142,15 @@ class _Opening:
     def __init__(self, gate: Gate, grants: int) -> None:
         self.grants, self.clock = grants, gate.clock
         self.takes: dict[str, Take] = {}
+        self.sifts: list[tuple[str, Take]] = []
         self.tree: dict[str, Any] = {}
         self.derived: dict[str, Derive] = {}
         for name, attribute in gate.schema.attributes.items():
             if allows(grants, attribute.needs):
                 take = self.takes[name] = admission(gate.schema, attribute, grants)
                 _plant(self.tree, name, take)
+                if (sift := sifting(gate.schema, attribute, grants)) is not None:
+                    self.sifts.append((name, sift))
                 if (derive := _unknown(attribute, take)) is not None:
                     self.derived[name] = derive
         self.derived |= {

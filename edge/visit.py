@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from decisions.consent import ANALYTICS, AUTHENTICATED, NEED_AN_ID, PERSONALIZATION, SENSITIVE
+from decisions.consent import ANALYTICS, AUTHENTICATED, NEED_AN_ID, PERSONALIZATION
 from decisions.engine import MAX_STEPS, NOTHING, Decision
 from decisions.experiments import Units
 from decisions.facts import Facts
@@ -120,17 +120,18 @@ class Visit:
     def facts(self) -> Facts:
         """What is known now, and granted."""
         program, grants = self.serving.program, self.grants
-        values = dict(self.context)
+        sure = dict(self.context)
         if self.profile is not NOBODY:
             half_life_s = self.serving.learning.half_life_s
-            values |= profile_facts(self.profile, grants, self.now_s, half_life_s)
+            sure |= profile_facts(self.profile, grants, self.now_s, half_life_s)
+        declared: dict[str, Any] = {}  # by the playbook, with types of its own
         if (member := self.member()) is not None:
-            values["segments"] = member.segments
+            sure["segments"] = member.segments
             for name, trait in member.traits.items():
-                values[f"traits.{name}"] = trait
+                declared[f"traits.{name}"] = trait
             for name, score in member.scores.items():
-                values[f"scores.{name}"] = score
-        return program.gate.flat(values, grants, self.now_s)
+                declared[f"scores.{name}"] = score
+        return program.gate.flat(declared, grants, self.now_s, sure)
 
     def units(self) -> Units | None:
         """The ids that experiments may split by."""
@@ -231,10 +232,6 @@ class Reception:
         cannot be believed is a visitor without one."""
         now_s = self._clock()
         choice, profile = self._jar.read(headers.get(b"cookie"), serving.program.dictionary, now_s)
-        sensitive = serving.sensitive
-        if sensitive and profile is not NOBODY and not choice.grants & SENSITIVE:
-            # A reply that was under way while the opt-in was taken back may have brought them back.
-            profile = withdraw(profile, choice.grants, sensitive)
         context = self._context.facts(headers, page, serving.query_keys)
         return Visit(serving, now_s, choice, profile, context, page)
 

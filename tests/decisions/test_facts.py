@@ -58,6 +58,7 @@ SCHEMA = schema_of(
     ],
     {
         "segments": {"loyal": PERSONALIZATION, "pregnant": PERSONALIZATION | SENSITIVE},
+        "counts": {"view": PERSONALIZATION, "shoes": PERSONALIZATION | SENSITIVE},
         "tags": {"basket": PERSONAL, "odd": PERSONALIZATION, "new": PERSONALIZATION,
                  "secret": PERSONALIZATION | SENSITIVE, "self": PERSONALIZATION},
     },
@@ -129,6 +130,31 @@ def test_no_grant_state_lets_in_what_it_does_not_cover(grants: int, values: dict
             assert allows(grants, SCHEMA.needs(name))
             keys = value if isinstance(value, (dict, frozenset)) else ()
             assert all(allows(grants, SCHEMA.needs(name, key)) for key in keys)
+
+
+words = st.sampled_from(["loyal", "pregnant", "pharmacy", "shoes", "view"])
+OF_TYPE: dict[str, st.SearchStrategy[Any]] = {
+    "bool": st.booleans(),
+    "int": st.integers(0, 9),
+    "double": st.floats(0, 9),
+    "string": words,
+    "timestamp": st.floats(0, NOW_S),
+    "set": st.frozensets(words),
+    "map<int>": st.dictionaries(words, st.integers(0, 9)),
+    "map<double>": st.dictionaries(words, st.floats(0, 9)),
+}
+typed = st.fixed_dictionaries(
+    {}, optional={name: OF_TYPE[each.type] for name, each in SCHEMA.attributes.items()}
+)
+
+
+@given(st.integers(0, EVERYTHING), typed)
+def test_values_of_the_right_types_are_taken_the_same_way_unlooked_at(
+    grants: int, values: dict[str, Any]
+) -> None:
+    checked, sure = GATE.flat(values, grants, NOW_S), GATE.flat({}, grants, NOW_S, values)
+    assert sure == checked
+    assert sure.digest() == checked.digest()
 
 
 @given(st.integers(0, EVERYTHING), st.sampled_from(["pharmacy", "shoes"]), st.floats(0, 100))
