@@ -18,6 +18,8 @@ from edge.errors import CannotServe
 MIN_SECRET_BYTES = 32  # RFC 7518 §3.2: as long as the hash at least
 MAX_KEYS = 16
 DEMO_PREFIX = "demo-"  # `serve` refuses such keys without --dev
+DEMO_REFUSED = "expected keys of your own, got the demo's"
+DEMO_HELP = "make some with `edgewise keys new`, or say --dev"
 
 
 class _Jwk(msgspec.Struct, frozen=True):
@@ -111,6 +113,13 @@ def _key(jwk: _Jwk, place: str) -> Key:
     return key_of(jwk.kid, secret)
 
 
+def own(ring: KeyRing, place: str) -> KeyRing:
+    """The ring itself. Raises CannotServe for one with a key that everyone can know."""
+    if ring.is_demo:
+        raise CannotServe(f"{DEMO_REFUSED} - at {place}: {DEMO_HELP}")
+    return ring
+
+
 def _spelt(secret: bytes) -> str:
     return base64.urlsafe_b64encode(secret).decode().rstrip("=")
 
@@ -118,9 +127,10 @@ def _spelt(secret: bytes) -> str:
 class KeyFile:
     """The ring of a file that may be rewritten while we serve; the last good ring stays."""
 
-    def __init__(self, path: str | Path) -> None:
-        """Raises CannotServe for a file that is missing or holds no usable keys."""
-        self.path = Path(path)
+    def __init__(self, path: str | Path, *, demo: bool = True) -> None:
+        """demo: whether keys that everyone can know are usable. Raises CannotServe for a file that
+        is missing or holds no usable keys."""
+        self.path, self._demo = Path(path), demo
         self._stamp = self._look()
         self.ring = self._read()
 
@@ -146,8 +156,9 @@ class KeyFile:
 
     def _read(self) -> KeyRing:
         try:
-            return KeyRing.parse(self.path.read_bytes(), str(self.path))
+            ring = KeyRing.parse(self.path.read_bytes(), str(self.path))
         except OSError as error:
             raise CannotServe(
                 f"expected a key file, got {error.strerror} - at {self.path}"
             ) from error
+        return ring if self._demo else own(ring, str(self.path))

@@ -7,6 +7,8 @@ not. A full file counts what it has no room for under OVERFLOW.
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import math
 import mmap
 import os
@@ -20,6 +22,7 @@ SUFFIX = ".counters"
 OVERFLOW = "edgewise_metrics_overflow_total"
 BUCKETS_S = (0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.1)
 
+_LOG = logging.getLogger("edgewise")
 _HEAD = struct.Struct("<Q")  # bytes used, written last: a reader never sees half an entry
 _NAME = struct.Struct("<H")
 
@@ -38,10 +41,20 @@ class Metrics:
 
     @staticmethod
     def _mapped(path: Path) -> mmap.mmap:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w+b") as file:
-            file.truncate(FILE_BYTES)
-            return mmap.mmap(file.fileno(), FILE_BYTES)
+        """The file in memory, with its room taken on the disk now: to count in a hole that a full
+        disk cannot fill ends the process. A disk that has no room: nobody reads these counters."""
+        unfinished = path.with_suffix(".making")  # readers see a whole file or none
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with unfinished.open("w+b") as file:
+                os.posix_fallocate(file.fileno(), 0, FILE_BYTES)
+                unfinished.replace(path)
+                return mmap.mmap(file.fileno(), FILE_BYTES)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                unfinished.unlink()
+            _LOG.warning("counters are kept in memory only: %s - at %s", error.strerror, path)
+            return mmap.mmap(-1, FILE_BYTES)
 
     def _add(self, key: str) -> int:
         """The cell of a new key, or the overflow's if the file is full."""

@@ -8,6 +8,7 @@ readiness fails first, then what is under way is finished, then the event logs a
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import logging
 import multiprocessing
@@ -17,7 +18,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
 from typing import IO
@@ -33,7 +34,6 @@ from edge import worker
 from edge.admin import Admin
 from edge.config import Config, host_and_port
 from edge.errors import CannotServe
-from snapshots import keys as publisher
 from snapshots.errors import KeysRefused
 from snapshots.local import LocalCopy
 from snapshots.manifest import Manifest
@@ -53,10 +53,12 @@ def serve(config: Config, say: Callable[[str], None]) -> int:
     SettingError before anything is started. say: tells a person where it listens."""
     logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s %(message)s")
     config = _with_ports(config)
-    refuse_demo_keys(config)
-    Path(config.cache).mkdir(mode=0o700, parents=True, exist_ok=True)
+    check_keys(config)
+    with _writable(config.cache):
+        Path(config.cache).mkdir(mode=0o700, parents=True, exist_ok=True)
     with locked(Path(config.cache) / LOCK):
-        fresh(config.run_dir)
+        with _writable(config.run_dir):
+            fresh(config.run_dir)
         background = Background(config)
         background.start()
         try:
@@ -66,17 +68,23 @@ def serve(config: Config, say: Callable[[str], None]) -> int:
     return 0
 
 
-def refuse_demo_keys(config: Config) -> None:
-    """Raises CannotServe for keys that everyone can know, unless this is --dev; and whatever is
-    wrong with a key file."""
-    cookies, identify = worker.cookie_keys(config), worker.identify_keys(config)
-    publishers = worker.publisher_keys(config)
-    demo = cookies().is_demo or (identify is not None and identify().is_demo)
-    if not config.dev and (demo or any(publisher.is_demo(kid) for kid in publishers)):
+def check_keys(config: Config) -> None:
+    """Raises CannotServe or KeysRefused for whatever is wrong with a key file: keys that everyone
+    can know among them, unless this is --dev."""
+    worker.cookie_keys(config)
+    worker.identify_keys(config)
+    worker.publisher_keys(config)
+
+
+@contextlib.contextmanager
+def _writable(place: str | Path) -> Iterator[None]:
+    """Raises CannotServe where the disk does not let us do what is inside."""
+    try:
+        yield
+    except OSError as error:
         raise CannotServe(
-            f"expected keys of your own, got the demo's - at {config.keys}: "
-            "make some with `edgewise keys new`, or say --dev"
-        )
+            f"expected a cache folder that can be written, got {error.strerror} - at {place}"
+        ) from error
 
 
 class locked:  # noqa: N801 - it reads as a statement
@@ -87,7 +95,8 @@ class locked:  # noqa: N801 - it reads as a statement
         self._file: IO[str] | None = None
 
     def __enter__(self) -> None:
-        self._file = self._path.open("w")
+        with _writable(self._path):
+            self._file = self._path.open("w")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

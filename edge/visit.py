@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from decisions.consent import ANALYTICS, AUTHENTICATED, NEED_AN_ID, PERSONALIZATION
+from decisions.consent import ANALYTICS, AUTHENTICATED, NEED_AN_ID, PERSONALIZATION, SENSITIVE
 from decisions.engine import MAX_STEPS, NOTHING, Decision
 from decisions.experiments import Units
 from decisions.facts import Facts
@@ -232,6 +232,10 @@ class Reception:
         cannot be believed is a visitor without one."""
         now_s = self._clock()
         choice, profile = self._jar.read(headers.get(b"cookie"), serving.program.dictionary, now_s)
+        sensitive = serving.sensitive
+        if sensitive and profile is not NOBODY and not choice.grants & SENSITIVE:
+            # A reply that was under way while the opt-in was taken back may have brought them back.
+            profile = withdraw(profile, choice.grants, sensitive)
         context = self._context.facts(headers, page, serving.query_keys)
         return Visit(serving, now_s, choice, profile, context, page)
 

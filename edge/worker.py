@@ -19,7 +19,7 @@ import msgspec
 from edge.app import Edge, create_services
 from edge.config import Config
 from edge.errors import CannotServe
-from edge.keyring import KeyFile, KeyRing
+from edge.keyring import DEMO_HELP, DEMO_REFUSED, KeyFile, KeyRing, own
 from edge.metrics import SUFFIX, Metrics
 from edge.refresh import Served, opener
 from edge.services import Services
@@ -57,10 +57,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 class KeySource:
     """A ring from a file that is looked at again, or from a setting that is not."""
 
-    def __init__(self, path: Path, text: str = "") -> None:
-        """text: the JWKS itself, instead of the file. Raises CannotServe."""
-        self._file = None if text else KeyFile(path)
+    def __init__(self, path: Path, text: str = "", *, demo: bool = True) -> None:
+        """text: the JWKS itself, instead of the file. demo: whether the demo's keys will do. Raises
+        CannotServe."""
+        self._file = None if text else KeyFile(path, demo=demo)
         self._ring = KeyRing.parse(text, path.name) if text else None
+        if self._ring and not demo:
+            own(self._ring, path.name)
         self.trouble = ""
 
     def __call__(self) -> KeyRing:
@@ -84,20 +87,28 @@ class KeySource:
 
 def cookie_keys(config: Config) -> KeySource:
     """The keys of cookies. Raises CannotServe."""
-    return KeySource(Path(config.keys) / COOKIE_FILE, config.cookie_jwks)
+    return KeySource(Path(config.keys) / COOKIE_FILE, config.cookie_jwks, demo=config.dev)
 
 
 def identify_keys(config: Config) -> KeySource | None:
     """The keys of sign-ins; None where nobody can sign in. Raises CannotServe."""
     path = Path(config.keys) / IDENTIFY_FILE
-    return KeySource(path, config.identify_jwks) if config.identify_jwks or path.exists() else None
+    if not config.identify_jwks and not path.exists():
+        return None
+    return KeySource(path, config.identify_jwks, demo=config.dev)
 
 
 def publisher_keys(config: Config) -> publisher.PublicKeys:
     """Whose bundles count. Raises KeysRefused."""
     if config.publisher_jwks:
-        return publisher.parse_public(config.publisher_jwks.encode(), "publisher_jwks")
-    return publisher.read_public(Path(config.keys) / publisher.PUBLIC_FILE)
+        place = "publisher_jwks"
+        keys = publisher.parse_public(config.publisher_jwks.encode(), place)
+    else:
+        place = str(Path(config.keys) / publisher.PUBLIC_FILE)
+        keys = publisher.read_public(Path(place))
+    if not config.dev and any(publisher.is_demo(kid) for kid in keys):
+        raise KeysRefused(f"{DEMO_REFUSED} - at {place}: {DEMO_HELP}")
+    return keys
 
 
 class Worker:

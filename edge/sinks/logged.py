@@ -29,6 +29,9 @@ class LoggedSink:
         """most: rows that may wait; ten seconds of a busy worker."""
         self._log, self._metrics, self._most = log, metrics, most
         self._waiting: deque[Making] = deque()
+        # Named here, by one thread: to name a counter takes more than to count.
+        for key in (WRITTEN, *map(DROPPED.format, ("queue-full", "disk", "broken"))):
+            metrics.count(key, 0)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="event-log", daemon=True)
 

@@ -14,7 +14,7 @@ from edge.admin import Admin, reports
 from edge.commands.keys import create
 from edge.config import Config
 from edge.errors import CannotServe
-from edge.node import Background, fresh, refuse_demo_keys
+from edge.node import Background, check_keys, fresh
 from edge.sinks.sink import ListSink
 from edge.worker import DRAINING, KeySource, Report, Worker, create_worker, publisher_keys
 from snapshots.snapshot import Snapshot
@@ -298,7 +298,7 @@ def test_keys_may_come_from_the_settings(config: Config, tmp_path: Path) -> None
         publisher_jwks=(folder / "publisher.public.jwks").read_text(),
     )
 
-    refuse_demo_keys(texts)
+    check_keys(texts)
     assert publisher_keys(texts) == publisher_keys(config)
     source = KeySource(Path("cookie.jwks"), texts.cookie_jwks)
     source.refresh()
@@ -310,5 +310,5 @@ def test_keys_may_come_from_the_settings(config: Config, tmp_path: Path) -> None
 def test_signing_in_is_optional(config: Config) -> None:
     (Path(config.keys) / "identify.jwks").unlink()
 
-    refuse_demo_keys(config)
+    check_keys(config)
     assert worker_of(config) is not None

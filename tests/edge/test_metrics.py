@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
 from edge import metrics
-from edge.metrics import Metrics, exposition, summed
+from edge.metrics import FILE_BYTES, Metrics, exposition, summed
 
 
 def test_counts_of_all_processes_are_added_up(tmp_path: Path) -> None:
@@ -41,6 +42,29 @@ def test_the_system_is_asked_who_lives(tmp_path: Path) -> None:
         Metrics(tmp_path / f"{pid}.counters").set("workers", 1)
 
     assert summed(tmp_path)["workers"] == 2
+
+
+def test_a_disk_without_room_for_counters_does_not_stop_the_counting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Counting in a hole of a file on a full disk would be a SIGBUS, the end of the worker."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    counters = Metrics(tmp_path / "run" / "1.counters")
+    counters.count("a_total")
+
+    assert counters.values()["a_total"] == 1
+    assert list((tmp_path / "run").iterdir()) == []
+    assert summed(tmp_path / "run") == {}
+
+
+def test_the_room_for_counters_is_taken_at_the_start(tmp_path: Path) -> None:
+    Metrics(tmp_path / "1.counters")
+
+    assert (tmp_path / "1.counters").stat().st_blocks * 512 >= FILE_BYTES
 
 
 def test_a_full_file_counts_what_it_has_no_room_for_as_overflow() -> None:

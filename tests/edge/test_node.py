@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from edge.cli import main
-from edge.commands.keys import rotate
+from edge.commands.keys import create, rotate
 from tests.edge.nodes import Node, kill, publish, wait_until
 
 
@@ -119,6 +119,11 @@ def test_new_cookie_keys_are_taken_without_a_restart_and_broken_ones_are_told(
         (tmp_path / "keys" / "cookie.jwks").write_text("nonsense")
         wait_until(lambda: "keys: expected a JWKS" in " ".join(node.status()["troubles"]))
         assert signed_by() == kid
+        create(tmp_path / "demo", demo=True)
+        for name in ("cookie.jwks", "publisher.public.jwks"):
+            (tmp_path / "demo" / name).replace(tmp_path / "keys" / name)
+        wait_until(lambda: " ".join(node.status()["troubles"]).count("got the demo's") == 2)
+        assert signed_by() == kid
 
 
 def httpx_kid(token: str) -> str:
@@ -162,6 +167,9 @@ def test_a_folder_or_port_that_another_node_uses_is_refused(tmp_path: Path) -> N
         (["--store", "ftp://x"], 1, "expected a folder, file://"),
         (["--store", ""], 2, "expected a store to follow, got none"),
         (["--workers", "many"], 2, "at --workers"),
+        (["--cache", "/proc/edgewise"], 1, "expected a cache folder that can be written, got"),
+        (["--cache", "/dev/null"], 1, "expected a cache folder that can be written, got"),
+        (["--cache", "/dev/null/cache"], 1, "expected a cache folder that can be written, got"),
     ],
 )
 def test_settings_that_cannot_serve_are_one_clear_message(

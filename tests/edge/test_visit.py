@@ -276,6 +276,24 @@ async def test_withdrawing_a_purpose_ends_what_is_held() -> None:
     assert "in your cart" in await browser.hero()
 
 
+async def test_what_a_late_reply_brings_back_after_a_withdrawal_goes_with_the_next() -> None:
+    """Two tabs without `navigator.locks`: one withdraws while the visit of the other is under
+    way, whose reply then writes the old profile once more."""
+    browser = Shop().browser()
+    everything = (*EVERYTHING, "sensitive")
+    await browser.consent(*everything)
+    assert await browser.view("pharmacy", 6) == "<p>Pills</p>"
+    late = browser.cookies["user_interest_score"]
+    for left in (EVERYTHING, ("analytics", "sensitive"), ()):
+        await browser.consent(*left)
+        browser.cookies["user_interest_score"] = late
+
+        assert await browser.hero() == "<h1>Welcome</h1>"
+
+        await browser.consent(*everything)
+        assert await browser.hero() == "<h1>Welcome</h1>"
+
+
 async def test_names_appear_only_for_developers() -> None:
     told = await Shop().browser().visit()
     assert set(told["decisions"][0]) == {"slot", "html", "x"}
