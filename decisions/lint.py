@@ -51,9 +51,10 @@ WARNINGS: dict[str, str] = {
     "unseen-sensitive-value": "A sensitive value is one that the data never holds: is it spelled "
     "as there?",
     "never-held": "The build found no purchase of a sensitive category: is it spelled as there?",
+    "no-data": "The first version was published without data, so nobody is in this segment yet.",
     "idle-silence": "`silence` names something that there is no warning about.",
 }
-OF_DATA = ("unknown-key", "unseen-sensitive-value", "never-held")  # not known without the data
+OF_DATA = ("unknown-key", "unseen-sensitive-value", "never-held", "no-data")  # of `edgewise build`
 MAX_SEGMENTS = 15  # of one channel
 
 _PARTIAL = re.compile(r"\{\{>\s*([^\s}]+)")

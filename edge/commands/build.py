@@ -114,7 +114,7 @@ def _tell(console: Any, report: BuildReport, store: str) -> None:
     from rich.table import Table
 
     for warning in report.warnings:
-        console.print(str(warning), markup=False, highlight=False)
+        console.print(str(warning), markup=False, highlight=False, soft_wrap=True)
     if report.segments:
         table = Table("segment", "customers", "share", title=f"{report.customers:,} customers")
         table.columns[1].justify = table.columns[2].justify = "right"
@@ -133,4 +133,4 @@ def _tell(console: Any, report: BuildReport, store: str) -> None:
         f"{len(report.parts)} parts, {stored / 2**20:.2f} MiB, {report.seconds:.1f} s",
     ):
         if line:
-            console.print(line, markup=False, highlight=False)
+            console.print(line, markup=False, highlight=False, soft_wrap=True)

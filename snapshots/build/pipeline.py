@@ -191,11 +191,12 @@ def _without_data(
     for part in stored.values():
         check_stored(part.ref, part.stored)
     if RECORD not in stored:
-        if playbook.segments or sources is not None:
+        if sources is not None:
             raise _refused(
                 f"expected a version of channel {publisher.channel} with segments, found none"
             )
-        return _publish(publisher, playbook, (), lambda _: [], on_progress)
+        report = _publish(publisher, playbook, (), lambda _: [], on_progress)
+        return msgspec.structs.replace(report, warnings=nobody_in(playbook))
     part = stored[RECORD]
     record = msgspec.json.decode(unpack(part.ref, part.stored), type=Record)
     half_life_s = duration_s(playbook.settings.interest.half_life)
@@ -310,6 +311,20 @@ def never_held(playbook: WrittenPlaybook, held: Iterable[str]) -> tuple[Problem,
             at = playbook.where("settings", "sensitive_values", "category", place)
             warnings.append(Problem(code="never-held", message=message, at=at, severity="warning"))
     return tuple(warnings)
+
+
+def nobody_in(playbook: WrittenPlaybook) -> tuple[Problem, ...]:
+    """Warnings of segments that no data was ever read for: a site's first days."""
+    message = "nobody is in this segment yet: there is no sources.yaml that says what to read"
+    return tuple(
+        Problem(
+            code="no-data",
+            message=f"{name}: {message}",
+            at=playbook.where("segments", name),
+            severity="warning",
+        )
+        for name in playbook.segments
+    )
 
 
 def peak_bytes() -> int:

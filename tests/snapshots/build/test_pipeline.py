@@ -12,6 +12,7 @@ from decisions.ledger import visitor_key
 from decisions.program import Program
 from snapshots.build import pipeline
 from snapshots.build.pipeline import STAGES, BuildReport, Progress, build
+from snapshots.build.scaffold import new_playbook
 from snapshots.bundle import unpack
 from snapshots.contents import PROGRAM
 from snapshots.errors import DataRefused, KeysRefused
@@ -214,6 +215,19 @@ def test_a_playbook_without_segments_needs_no_data(market: Market) -> None:
     market.write("rules.yaml", "[]")
     report = built(market, data=False)
     assert (report.version, set(report.parts)) == (1, {PROGRAM})
+
+
+def test_a_new_playbook_is_published_before_there_is_data_and_says_that_nobody_is_in_its_segments(
+    market: Market,
+) -> None:
+    folder = market.playbook.parent / "new"
+    new_playbook(folder)
+    market.playbook = folder
+    report = built(market, data=False)
+    assert (report.version, set(report.parts)) == (1, {PROGRAM})
+    (warning,) = report.warnings
+    assert (warning.code, warning.at.file) == ("no-data", "segments.yaml")
+    assert "nobody is in this segment yet" in warning.message
 
 
 def test_sources_may_go_when_nothing_of_them_is_lost(market: Market) -> None:
