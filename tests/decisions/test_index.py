@@ -14,7 +14,7 @@ from decisions import index
 from decisions.consent import EVERYTHING, FUNCTIONAL, NOTHING, PERSONALIZATION
 from decisions.errors import EvaluationError, ProgramError
 from decisions.facts import Gate
-from decisions.index import Index, build, decode_block
+from decisions.index import Block, Index, build, decode_block
 from decisions.lowering import lower
 from decisions.predicates import Clause, Lowered, Member, OneOf, Present, Within
 from decisions.rules.evaluator import compile_expr
@@ -128,7 +128,7 @@ def test_a_damaged_block_is_refused_or_a_block_and_nothing_else(data: st.DataObj
     for _ in range(data.draw(st.integers(1, 3))):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
     try:
-        decode_block(bytes(raw))
+        assert isinstance(decode_block(bytes(raw)), Block)
     except ProgramError:
         return
 

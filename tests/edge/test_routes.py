@@ -343,7 +343,16 @@ async def test_the_same_error_is_logged_once_a_minute(caplog: pytest.LogCaptureF
 
 
 async def test_a_websocket_is_left_unanswered() -> None:
-    await Shop().edge({"type": "websocket"}, None, None)  # type: ignore[arg-type] # never called
+    sent: list[Any] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    await Shop().edge({"type": "websocket"}, receive, send)
+    assert sent == []
 
 
 SHOP = Shop()

@@ -141,7 +141,7 @@ def test_a_fragments_page_leaves_out_what_is_too_long() -> None:
 
 @given(st.binary(max_size=200))
 def test_no_query_is_too_strange_to_read(raw: bytes) -> None:
-    wire.page_of(wire.query(raw))
+    assert isinstance(wire.page_of(wire.query(raw)), wire.Page)
 
 
 @given(st.binary(max_size=200))

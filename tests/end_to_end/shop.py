@@ -124,10 +124,10 @@ def is_visit(response: Response) -> bool:
     return response.url.endswith("/_ew/v1/visit") and response.ok
 
 
-def until(page: Page, true: Callable[[], bool], what: str, most_ms: int = 5_000) -> None:
+def until(page: Page, true: Callable[[], bool], what: str, most_ms: int = 5_000) -> bool:
     """Waits for something to become true; fails with `what`."""
     for _ in range(most_ms // 50):
         if true():
-            return
+            return True
         page.wait_for_timeout(50)
     raise AssertionError(f"expected {what} within {most_ms} ms")

@@ -33,7 +33,7 @@ def test_browsing_six_products_changes_the_hero_without_a_reload(visitor: Visito
         with visitor.visited():
             pictures.nth(place).click()
         visitor.page.click("#look .quiet")
-    until(visitor.page, lambda: visitor.hero() != before, "another hero")
+    assert until(visitor.page, lambda: visitor.hero() != before, "another hero")
     assert visitor.page.locator(".ew-hero--pet").count() == 1
     assert visitor.shifts() == 0.0
 
@@ -92,13 +92,13 @@ def test_twenty_quick_events_in_two_tabs_are_all_learnt_and_logged(visitor: Visi
     for _ in range(5):
         visitor.page.evaluate(NOTE, 2)
         other.evaluate(NOTE, 2)
-    until(
+    assert until(
         visitor.page,
         lambda: visitor.profile().counts.get("article_read") == 20,
         "20 articles in the profile",
     )
     me = visitor.profile().visitor
-    until(visitor.page, lambda: _logged(visitor.shop, me, "article_read") == 20, "20 rows")
+    assert until(visitor.page, lambda: _logged(visitor.shop, me, "article_read") == 20, "20 rows")
 
 
 def test_adding_to_the_basket_and_leaving_at_once_loses_nothing(visitor: Visitor) -> None:
@@ -110,9 +110,11 @@ def test_adding_to_the_basket_and_leaving_at_once_loses_nothing(visitor: Visitor
         visitor.page.locator("button.add").first.click()
         visitor.page.wait_for_timeout(turn * 50 / 20)
         visitor.page.goto(visitor.shop.address + shelves[turn % 2])
-    until(visitor.page, lambda: visitor.profile().cart.items == 20, "20 pieces in the basket")
+    assert until(
+        visitor.page, lambda: visitor.profile().cart.items == 20, "20 pieces in the basket"
+    )
     me = visitor.profile().visitor
-    until(visitor.page, lambda: _logged(visitor.shop, me, "add_to_cart") == 20, "20 rows")
+    assert until(visitor.page, lambda: _logged(visitor.shop, me, "add_to_cart") == 20, "20 rows")
 
 
 def _logged(shop: Shop, visitor: str, kind: str) -> int:
@@ -141,7 +143,7 @@ def test_a_page_whose_edge_hangs_keeps_its_own_content_and_recovers(visitor: Vis
             visitor.page.click("#look .quiet")
         visitor.page.wait_for_timeout(2_000)
         assert WELCOME in visitor.hero()
-    until(
+    assert until(
         visitor.page,
         lambda: visitor.profile().counts.get("product_view") == 6,
         "the six looks, sent again",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping, Set
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from decisions.rules.checker import check
 from decisions.rules.evaluator import compile_expr, evaluate
 from decisions.rules.parser import parse
 from decisions.rules.syntax import Attr, Binary, Call, Expr, Literal, Select
-from decisions.rules.values import ABSENT, Timestamp
+from decisions.rules.values import ABSENT, Duration, Timestamp
 from decisions.schema import Attribute, schema_of
 
 SCHEMA = schema_of(
@@ -348,6 +349,8 @@ FORMS = [
     *("{}.matches('a')", "'a'.matches({})", "{0} == {0}", "{0} < {0}", "{0} + {0}", "{} in s"),
     *("{}.all(x, x)", "{}.map(x, x)", "{}[0]", "{}[i]", "a[{}]", "s[{}]", "{{{}: 1}}", "t - {}"),
 ]
+CEL = (type(None), bool, int, float, str, list, tuple, Mapping, Set, Timestamp, Duration)
+VALUES = (*CEL, *{type(value) for value in ODD.values()})  # what came in may come out
 PIECES = st.sampled_from([*ODD, *SIGNS, *CALLS])
 
 
@@ -355,7 +358,7 @@ PIECES = st.sampled_from([*ODD, *SIGNS, *CALLS])
 @given(st.lists(PIECES, min_size=1, max_size=8).map(" ".join))
 def test_whatever_the_facts_are_an_error_is_cels(text: str) -> None:
     try:
-        evaluate(text, ODD)
+        assert isinstance(evaluate(text, ODD), VALUES)
     except (RuleSyntaxError, EvaluationError):
         return
 
@@ -364,7 +367,7 @@ def test_whatever_the_facts_are_an_error_is_cels(text: str) -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_no_value_of_pythons_breaks_an_operation(form: str, name: str) -> None:
     try:
-        evaluate(form.format(name), ODD)
+        assert isinstance(evaluate(form.format(name), ODD), VALUES)
     except EvaluationError:
         return
 
