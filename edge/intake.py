@@ -152,7 +152,8 @@ class Intake:
             if is_repeat(before, event.id):
                 self._metrics.count(REPEATED)
             return
-        if event.category not in learning.known and learning.strangers(event):
+        may_tell = visit.choice.grants & PERSONALIZATION
+        if may_tell and event.category not in learning.known and learning.strangers(event):
             self._metrics.count(STRANGE)
         visit.profile = after
 

@@ -1,0 +1,154 @@
+"""Consent is absence: what is not granted changes no byte of reply, cookie, log or metric.
+
+Two visitors with the same grants do the same, except for inputs that their grants forbid; whoever
+looks from outside cannot tell them apart. Ids and times are the same for both by construction.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import hypothesis
+import jwt
+import msgspec
+import pytest
+from hypothesis import strategies as st
+
+from decisions import consent
+from decisions.consent import ANALYTICS, FUNCTIONAL, PERSONALIZATION, SENSITIVE
+from tests.edge.shop import Browser, Shop, identify_token
+
+pytestmark = pytest.mark.anyio
+
+TIMES = ("edgewise_decide_seconds",)  # how long it took
+CATEGORIES = ("shoes", "garden", "never heard of")
+TYPES = ("product_view", "add_to_cart", "article_read", "purchase")
+
+Told = dict[str, Any]
+
+
+def told(type_: str, category: str, item: str, price: float) -> Told:
+    return {"type_": type_, "category": category, "item": item, "price": price}
+
+
+EVENTS = st.builds(
+    told,
+    st.sampled_from(TYPES),
+    st.sampled_from(CATEGORIES),
+    st.sampled_from("abc"),
+    st.sampled_from([0.0, 9.5]),
+)
+GRANTS = st.integers(0, 31)
+
+
+def forbidden(event: Told, grants: int, other: int) -> Told:
+    """The event with everything changed that these grants forbid; `other` says to what."""
+    changed = dict(event)
+    if not grants & (PERSONALIZATION | ANALYTICS):
+        changed["category"] = CATEGORIES[other % 3]
+        changed["item"] = f"other {other}"
+        changed["brand"] = f"brand {other}"
+    if not grants & (FUNCTIONAL | ANALYTICS):
+        changed["price"] = float(other)
+    if not grants & SENSITIVE and event["category"] == "pharmacy":
+        changed |= {"item": f"pill {other}", "brand": f"brand {other}"}
+    return changed
+
+
+async def history(
+    shop: Shop, browser: Browser, events: list[Told], grants: int, past: int
+) -> list[Any]:
+    """What a visitor's requests got, and what they left."""
+    names = consent.names(grants)
+    if past:  # once everything was granted, and something of it is still on the device
+        await browser.consent(*consent.PURPOSES)
+        who = identify_token(("ann", "bob")[past % 2])
+        await browser.hero(browser.event("identify", token=who))
+        await browser.view(("shoes", "pharmacy")[past % 2], past)
+        late = browser.cookies["user_interest_score"]
+        shop.clock.now_s += 10
+    await browser.consent(*names)
+    if past and not grants & consent.NEED_AN_ID:
+        browser.cookies["user_interest_score"] = late  # of a reply that came too late
+    shop.sink.clear()
+    browser._events = 0
+    before = shop.services.metrics.values()
+    got: list[Any] = []
+    slots = ("hero", "promo", "feed")
+    for event in events:
+        reply = await browser.visit(browser.event(**event), slots=slots)
+        page = await browser.send("GET", "/_ew/v1/fragments/hero?path=/")
+        got += [reply, page.text, [_claims(token) for token in browser.cookies.values()]]
+    after = shop.services.metrics.values()
+    counted = {key: value - before.get(key, 0) for key, value in after.items()}
+    kept = {key: value for key, value in counted.items() if not key.startswith(TIMES) and value}
+    return [got, shop.rows(), kept]
+
+
+def _claims(token: str) -> Any:
+    return jwt.decode(token, options={"verify_signature": False})
+
+
+def alike() -> Shop:
+    """A shop whose ids are the same in each: only what is forbidden may differ."""
+    shop = Shop()
+    numbers = itertools.count()
+
+    def new_id(_: float) -> str:
+        return f"01a2006b-0000-7000-8000-{next(numbers):012x}"
+
+    shop.services.intake._new_id = new_id
+    shop.services.intake._prefix = "prefix"
+    return shop
+
+
+@hypothesis.settings(max_examples=25)
+@hypothesis.given(st.lists(EVENTS, max_size=4), GRANTS, st.integers(1, 5), st.integers(6, 9))
+async def test_what_is_not_granted_changes_nothing(
+    events: list[Told], grants: int, one: int, other: int
+) -> None:
+    outcomes: list[bytes] = []
+    for number in (one, other):
+        shop = alike()
+        changed = [forbidden(event, grants, number) for event in events]
+        outcome = await history(shop, shop.browser(), changed, grants, 0)
+        outcomes.append(msgspec.json.encode(outcome, order="sorted"))
+
+    assert outcomes[0] == outcomes[1]
+
+
+@hypothesis.settings(max_examples=15)
+@hypothesis.given(
+    st.lists(EVENTS, min_size=1, max_size=3),
+    GRANTS.filter(lambda grants: not grants & consent.NEED_AN_ID),
+    st.integers(1, 4),
+    st.integers(5, 8),
+)
+async def test_what_was_granted_once_changes_nothing_later(
+    events: list[Told], grants: int, one: int, other: int
+) -> None:
+    outcomes: list[bytes] = []
+    for past in (one, other):
+        shop = alike()
+        changed = [forbidden(event, grants, past) for event in events]
+        outcome = await history(shop, shop.browser(), changed, grants, past)
+        outcomes.append(msgspec.json.encode(outcome, order="sorted"))
+
+    assert outcomes[0] == outcomes[1]
+
+
+@hypothesis.settings(max_examples=15)
+@hypothesis.given(GRANTS.filter(lambda grants: not grants & SENSITIVE), st.sampled_from(TYPES))
+async def test_what_a_sensitive_event_is_about_is_nowhere(grants: int, type_: str) -> None:
+    outcomes: list[bytes] = []
+    for number in (1, 2):
+        shop = alike()
+        event = told(type_, "pharmacy", "a", 9.5)
+        changed = [forbidden(event, grants, number)]
+        outcome = await history(shop, shop.browser(), changed, grants, 0)
+        outcomes.append(msgspec.json.encode(outcome, order="sorted"))
+
+    assert outcomes[0] == outcomes[1]
+    assert b"pharmacy" not in outcomes[0]
+    assert b"pill" not in outcomes[0]
