@@ -25,7 +25,7 @@ from decisions.explain import because, sentences, why_not
 from edge import exchange, metrics
 from edge.config import Config
 from edge.errors import Refused
-from edge.worker import DRAINING, Report
+from edge.worker import DRAINING, LOG_FAILING, Report
 from snapshots.snapshot import Snapshot
 from snapshots.sync import SyncStatus
 
@@ -109,6 +109,8 @@ class Admin:
         draining = (self._config.run_dir / DRAINING).exists()
         counted = metrics.summed(self._config.run_dir)
         troubles = list(_troubles(sync, workers, self._config.workers, self._keys_trouble()))
+        if counted.get(LOG_FAILING) and not any(worker.log_trouble for worker in workers):
+            troubles.append("event log: not written, nor can a worker say why: look at the disk")
         ready = bool(workers) and all(worker.is_ready for worker in workers)
         return Status(
             summary=_summary(sync, now_s, ready, draining),

@@ -37,6 +37,7 @@ KEYS_S = 2.0  # how often key files are looked at
 
 VERSION = "edgewise_snapshot_version"
 READY = "edgewise_workers_ready"
+LOG_FAILING = "edgewise_log_failing"  # workers whose rows are not being kept
 SWAPS = "edgewise_snapshot_swaps_total"
 
 
@@ -171,6 +172,8 @@ class Worker:
             self._local.keys = publisher_keys(self._config)
 
     def _say(self, served: Served) -> None:
+        # A counter has its room: a disk too full for the report below does not keep it from saying.
+        self._services.metrics.set(LOG_FAILING, int(bool(self._services.sink.trouble())))
         report = Report(
             pid=os.getpid(),
             started_s=self._started_s,

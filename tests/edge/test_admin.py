@@ -312,3 +312,23 @@ def test_signing_in_is_optional(config: Config) -> None:
 
     check_keys(config)
     assert worker_of(config) is not None
+
+
+async def test_a_disk_too_full_for_a_workers_report_is_told_all_the_same(
+    config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(tmp_path)
+    sink = ListSink()
+    worker = create_worker(config, sink, Clock())[1]
+    await worker.look()
+    assert not any("event log" in line for line in admin_of(config).status().troubles)
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(sink, "trouble", lambda: "No space left on device")
+    monkeypatch.setattr(Path, "write_bytes", full)
+    await worker.look()
+
+    troubles = admin_of(config).status().troubles
+    assert "event log: not written, nor can a worker say why: look at the disk" in troubles
