@@ -20,6 +20,11 @@ COMPONENTS = {
 }
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests last: Playwright's loop in this thread must not meet other tests' loops."""
+    items.sort(key=lambda item: "end_to_end" in item.path.parts)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose component is missing; in CI that is a failure, so that a skip cannot
     hide."""
