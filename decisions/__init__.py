@@ -28,6 +28,7 @@ Read in this order; a module imports only from the ones above it:
     index         the fast truth: all predicates, one visitor
     escapes       a value as text, safe where it stands
     ops           the ops of a template: a look-up in, text out
+    layouts       the indentation of blocks that are put into a layout
     templates     Mustache: text in, op list out, text at the end
     markup        where in HTML a token may stand
     jsonform      where in JSON a token may stand

@@ -81,9 +81,16 @@ def test_the_examples_are_a_playbook_that_passes_its_own_tests(documented: Writt
 def test_every_fragment_on_the_page_may_be_shown(kind: str) -> None:
     found = blocks(FRAGMENTS, kind)
     assert found
+    partials = {"parts/card": next((text for text in found if "{{$title}}" in text), "")}
     for text in found:
-        _, wrong = place(parse(text, kind), text)
+        _, wrong = place(parse(text, kind, partials), text)
         assert wrong == ()
+
+
+def test_the_layout_on_the_page_makes_what_it_says() -> None:
+    layout, user, made = blocks(FRAGMENTS.partition("\n## Layouts\n")[2], "html")
+    template = parse(user, "html", {"parts/card": layout})
+    assert template.render({"traits.first_name": "Ada", "cart.items": 2}) == made
 
 
 def test_the_refusal_on_the_page_is_the_one_that_is_given() -> None:

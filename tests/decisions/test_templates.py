@@ -21,6 +21,7 @@ CASES = [
 
 
 CIRCLE = "partial includes itself: one > two > one"
+ROUND = "in partial three: partial includes itself: four > three > four"
 
 
 def test_the_specification_is_here_in_full() -> None:
@@ -81,7 +82,14 @@ def test_a_partial_may_be_put_twice() -> None:
         ("{{}}", "expected a name in the tag, got ''", 0, 4),
         ("{{a b}}", "expected a name in the tag, got 'a b'", 0, 7),
         ("{{# }}", "expected a name in the tag, got ''", 0, 6),
-        ("{{$block}}{{/block}}", "expected a name in the tag, got '$block'", 0, 10),
+        ("{{$ }}{{/}}", "expected a name in the tag, got ''", 0, 6),
+        ("{{#<a}}", "expected a name in the tag, got '<a'", 0, 7),
+        ("{{<zzz}}{{/zzz}}", "unknown partial zzz", 0, 8),
+        ("-{{<butto}}{{/butto}}", "unknown partial butto, did you mean button?", 1, 10),
+        ("{{<button}}{{$a}}", "expected a closing tag for a, got the end", 11, 6),
+        ("{{<button}}{{$a}}{{/button}}", "expected {{/a}}, got {{/button}}", 17, 11),
+        ("{{<button}}{{$a}}{{>zzz}}{{/a}}{{/button}}", "unknown partial zzz", 17, 8),
+        ("{{<three}}{{/three}}", "in partial three: in partial four: " + ROUND, 0, 10),
         ("{{>*name}}", "expected a name in the tag, got '*name'", 0, 10),
         ("{{=<% =}}", "expected two delimiters between the equals signs", 0, 9),
         ("{{== ==}}", "expected two delimiters between the equals signs", 0, 9),
@@ -95,6 +103,7 @@ def test_what_does_not_parse_is_an_error_at_its_place(
     text: str, what: str, start: int, length: int
 ) -> None:
     partials = {"button": "", "one": "{{>two}}", "two": "{{>one}}", "broken": "xxx {{a"}
+    partials |= {"three": "{{<four}}{{$a}}{{/a}}{{/four}}", "four": "{{<three}}{{/three}}"}
     with pytest.raises(TemplateError) as error:
         parse(text, "html", partials)
     assert (error.value.what, error.value.start, error.value.length) == (what, start, length)
@@ -124,7 +133,7 @@ def test_sections_and_partials_are_bounded() -> None:
         parse("{{>p0}}", "html", doubling)
 
 
-@given(st.text(alphabet="{}#^/!>=& ab.\n", max_size=60))
+@given(st.text(alphabet="{}#^/!><$=& ab.\n", max_size=60))
 def test_any_text_parses_or_says_where_it_does_not(text: str) -> None:
     try:
         template = parse(text, "html", {"a": "x", "b": "{{a}}"})
