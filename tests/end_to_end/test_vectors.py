@@ -72,7 +72,12 @@ GIVEN = {name: text.replace("NAME", "given") for name, text in PLACES.items()}
 ITEMS = (
     '<ul>{{#items}}<li title="{{label}}">{{label}}<a href="/{{label}}">x</a></li>{{/items}}</ul>'
 )
-HTML_TEXT = "\n".join([*FACT.values(), *GIVEN.values(), ITEMS])
+LAYOUT = '<q title="{{$tip}}{{/tip}}"><a href="/{{$link}}{{/link}}">{{$body}}x{{/body}}</a></q>'
+LAID = (
+    "{{<layout}}{{$tip}}{{traits.name}}{{/tip}}{{$body}}{{given}}{{/body}}"
+    "{{$link}}{{traits.name}}/{{given}}{{/link}}{{/layout}}"
+)
+HTML_TEXT = "\n".join([*FACT.values(), *GIVEN.values(), ITEMS, LAID])
 JSON_TEXT = (
     '{"text": "a {{traits.name}} b", "value": {{traits.name}}, "given": "{{given}}"'
     ', "items": [""{{#items}}, "{{label}}"{{/items}}]}'
@@ -152,7 +157,7 @@ VECTORS = tuple(dict.fromkeys([*LISTED, *map(meant, LISTED), *OURS]))
 def playbook() -> Program:
     """One rule for each vector, which gives it; the facts hold it too."""
     show = {"page": ("html", HTML_TEXT), "data": ("json", JSON_TEXT)}
-    none = {"none": ("html", ""), "nothing": ("json", "{}")}
+    none = {"none": ("html", ""), "nothing": ("json", "{}"), "layout": ("html", LAYOUT)}
     rules = [
         Rule(
             id=f"{fragment}-{number}",
