@@ -4,6 +4,7 @@ a client that only counts. Nothing is timed here but requests."""
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import selectors
 import shutil
@@ -26,6 +27,7 @@ from snapshots.store import open_writable
 
 READY_S = 60.0
 CONNECTIONS = 32
+TURNS = Path(__file__).with_name("turns.lua")
 
 
 def free_port() -> int:
@@ -88,32 +90,43 @@ def cores() -> tuple[int, int] | None:
     return (usable[0], usable[-1]) if len(usable) > 1 else None
 
 
-def requests_per_s(port: int, path: str, headers: dict[str, str], seconds: int) -> float:
+def requests_per_s(
+    port: int, path: str, headers: dict[str, str], seconds: int, cookies: Path | None = None
+) -> float:
     """How many replies come back over 32 kept-alive connections, one request on each at a time.
 
-    wrk asks where it is installed; else this process does, which is then the slower of the two and
-    flatters whoever is asked.
+    cookies: a file of Cookie headers, one a line; every request takes the next. wrk asks where it
+    is installed; else this process does, which is then the slower of the two and flatters whoever
+    is asked.
     """
     if shutil.which("wrk") is None:
-        return _asked_here(port, path, headers, seconds)
+        return _asked_here(port, path, headers, seconds, cookies)
     given = [f"{name}: {value}" for name, value in headers.items() if name != "host"]
     lines = [word for line in given for word in ("-H", line)]
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}", *lines]
+    turns = ["-s", str(TURNS), "--", str(cookies)] if cookies else []
+    url = f"http://127.0.0.1:{port}{path}"
     told = subprocess.run(
-        [*command, f"http://127.0.0.1:{port}{path}"], capture_output=True, text=True, check=True
+        [*command, *turns[:2], url, *turns[2:]], capture_output=True, text=True, check=True
     ).stdout
     assert "Non-2xx" not in told, told
     return float(told.partition("Requests/sec:")[2].split()[0])
 
 
-def _asked_here(port: int, path: str, headers: dict[str, str], seconds: int) -> float:
+def _asked_here(
+    port: int, path: str, headers: dict[str, str], seconds: int, cookies: Path | None
+) -> float:
     lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
-    request = "\r\n".join([*lines, "", ""]).encode()
+    turns = [f"cookie: {line}" for line in cookies.read_text().splitlines()] if cookies else []
+    requests = itertools.cycle(
+        ["\r\n".join([*lines, *turn, "", ""]).encode() for turn in zip(turns)]
+        or ["\r\n".join([*lines, "", ""]).encode()]
+    )
     selector = selectors.DefaultSelector()
     for _ in range(CONNECTIONS):
         connection = socket.create_connection(("127.0.0.1", port))
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.sendall(request)
+        connection.sendall(next(requests))
         selector.register(connection, selectors.EVENT_READ, bytearray())
     replies, started_s = 0, time.perf_counter()
     while (passed_s := time.perf_counter() - started_s) < seconds:
@@ -126,7 +139,7 @@ def _asked_here(port: int, path: str, headers: dict[str, str], seconds: int) -> 
             if gap and len(body) >= int(length):
                 held.clear()
                 replies += 1
-                connection.sendall(request)
+                connection.sendall(next(requests))
     for key in list(selector.get_map().values()):
         key.fileobj.close()  # type: ignore[union-attr] # the same
     selector.close()
