@@ -83,25 +83,36 @@ class Program:
         experiment → its variant, whatever chance says. Raises KeyError for a grant that is no
         purpose, nothing else.
         """
+        known = self.facts(facts, grants, now)
+        around = self.around(
+            known,
+            unit=unit,
+            seen=tuple(seen),
+            control=control,
+            stale=stale,
+            shown=shown,
+            held=held,
+            forced=forced,
+        )
+        return self.decided(slot, known, around, explain)
+
+    def around(
+        self, facts: Facts, *, forced: Mapping[str, str] = NOTHING, **more: Any
+    ) -> Circumstances:
+        """The circumstances of a visit with these facts; more: fields of `Circumstances`."""
+        holdout = None if forced else self.head.holdout
+        return Circumstances(facts.grants, facts.now_s, holdout=holdout, forced=forced, **more)
+
+    def decided(
+        self, slot: str, facts: Facts, around: Circumstances, explain: bool = False
+    ) -> Decision:
+        """What `decide` gives, for circumstances put together once for all slots of a page."""
         place = self.slots.get(slot)
         if place is None:
             return Decision(slot, "", Reason.UNKNOWN_SLOT, (Step("", Reason.UNKNOWN_SLOT),))
-        known = self.facts(facts, grants, now)
-        around = Circumstances(
-            known.grants,
-            known.now_s,
-            unit,
-            tuple(seen),
-            control,
-            stale,
-            shown,
-            held,
-            None if forced else self.head.holdout,
-            forced,
-        )
         if not explain:
-            return engine.decide(place, known, around)
-        return engine.decide(place, known, around, lambda name: self.why_absent(name, known.grants))
+            return engine.decide(place, facts, around)
+        return engine.decide(place, facts, around, lambda name: self.why_absent(name, facts.grants))
 
     def facts(
         self, facts: Mapping[str, Any], grants: Iterable[str] | int = (), now: float = 0.0

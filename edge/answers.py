@@ -29,12 +29,12 @@ def decided(services: Services, visit: Visit, slots: Collection[str]) -> list[wi
 
     Never raises for what is inside a rule or a fragment.
     """
-    known = visit.known()
-    marks = marks_of(visit, known)
     shown: dict[str, Shown] = {}
     page: set[str] = set()
+    known = visit.known(page)
+    marks = marks_of(visit, known)
     for slot in visit.serving.in_order(slots):
-        made = shown[slot] = show(services, visit, slot, known, page)
+        made = shown[slot] = show(services, visit, slot, known)
         if made.text:
             page.add(made.decision.fragment)
             if visit.preview is None:
@@ -58,12 +58,10 @@ def without_snapshot(services: Services, slots: Iterable[str]) -> list[wire.Show
     return shown
 
 
-def show(
-    services: Services, visit: Visit, slot: str, known: Known, page: Collection[str] = ()
-) -> Shown:
+def show(services: Services, visit: Visit, slot: str, known: Known) -> Shown:
     """One decision and its text, counted."""
-    complain, explain = services.complaints.about, are_names_told(services, visit)
-    shown = visit.show(slot, known, complain, page=page, explain=explain)
+    explain = are_names_told(services, visit)
+    shown = visit.show(slot, known, services.complaints.about, explain=explain)
     there = slot in visit.serving.program.slots  # a counter per name that somebody made up: no
     series = DECISIONS if visit.preview is None else PREVIEWED
     count(services, slot if there else "", shown.decision.reason, series)

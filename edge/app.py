@@ -80,7 +80,7 @@ def create_services(
         config=config,
         clock=clock,
         served=served,
-        reception=Reception(jar, ring, Context(config), clock, config.max_tokens_cached),
+        reception=Reception(jar, ring, Context(config), clock),
         exposures=exposures,
         previews=Previews(ring, counters, clock),
         intake=Intake(served, exposures, Identities(identify), sink, counters, new_id),

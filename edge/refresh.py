@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from decisions.engine import Decision
 from decisions.events import Event
 from decisions.program import Program
+from edge.asked import Asked
 from edge.exposure import HELD_OUT, NO_RULE, NO_VARIANT, Exposure
 from edge.sinks.row import Decided
 from snapshots.errors import SnapshotError
@@ -109,7 +110,7 @@ class Serving:
         self.sensitive = self.learning.sensitive
         self.names = Names(self.program)
         self._order = {name: number for number, name in enumerate(self.program.slots)}
-        self.asked: dict[tuple[Any, ...], Any] = {}  # what `visit.Reception` remembers of it
+        self.asked: Asked[Any] = Asked()  # what `visit.Reception` keeps of its last requests
         self.query_keys = tuple(
             name.removeprefix(_QUERY)
             for name in self.program.schema.attributes

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from decisions.consent import ANALYTICS, AUTHENTICATED, NEED_AN_ID, PERSONALIZATION, SENSITIVE
-from decisions.engine import MAX_STEPS, NOTHING, Decision
+from decisions.engine import MAX_STEPS, NOTHING, Circumstances, Decision
 from decisions.experiments import Units
 from decisions.facts import Facts
 from decisions.learn import hold, withdraw
@@ -34,8 +34,6 @@ from edge.refresh import Serving
 from edge.wire import Page
 from snapshots.membership import Member
 
-MAX_KEY_BYTES = 10_000  # of a request that is remembered: cookies, query and agent are 5,000
-
 
 class Shown(NamedTuple):
     """What one slot shows: its text, and the decision that led to it."""
@@ -56,10 +54,7 @@ class Known(NamedTuple):
     """What is known and granted when a visit decides: the same for all its slots."""
 
     facts: Facts
-    units: Units | None
-    seen: Sequence[tuple[str, float]]
-    is_stale: bool
-    held: Sequence[str] = ()
+    around: Circumstances
 
 
 class Visit:
@@ -141,11 +136,20 @@ class Visit:
         customer = f"{profile.customer:016x}" if self.grants & AUTHENTICATED else ""
         return Units(visitor=profile.visitor, customer=customer, session=profile.session_id)
 
-    def known(self) -> Known:
-        """What deciding needs, for all slots of this visit."""
-        seen = seen_rules(self.profile) if self.profile.caps else ()
-        is_stale = self.serving.is_stale(self.now_s)
-        return Known(self.facts(), self.units(), seen, is_stale, self._held())
+    def known(self, page: Collection[str] = ()) -> Known:
+        """What deciding needs, for all slots of this visit. page: the fragments that its slots
+        show so far; may grow."""
+        facts = self.facts()
+        around = self.serving.program.around(
+            facts,
+            unit=self.units(),
+            seen=seen_rules(self.profile) if self.profile.caps else (),
+            stale=self.serving.is_stale(self.now_s),
+            shown=page,
+            held=self._held(),
+            forced=self.preview.variants if self.preview else NOTHING,
+        )
+        return Known(facts, around)
 
     def _held(self) -> Sequence[str]:
         """The rules that hold a slot in this session."""
@@ -166,24 +170,12 @@ class Visit:
         known: Known,
         complain: Callable[[str, BaseException], None],
         *,
-        page: Collection[str] = (),
         explain: bool = False,
     ) -> Shown:
         """The decision and its text. A fragment that fails gives way to the slot's default, and
-        that one to nothing. Never raises. page: the fragments that other slots of it show already.
-        explain: a step for every rule that was looked at."""
+        that one to nothing. Never raises. explain: a step for every rule that was looked at."""
         program, facts = self.serving.program, known.facts
-        decision = program.decide(
-            slot,
-            facts,
-            unit=known.units,
-            seen=known.seen,
-            explain=explain,
-            stale=known.is_stale,
-            shown=page,
-            held=known.held,
-            forced=self.preview.variants if self.preview else NOTHING,
-        )
+        decision = program.decided(slot, facts, known.around, explain)
         place = program.slots.get(slot)
         is_json = place is not None and place.json
         try:
@@ -221,16 +213,15 @@ class Reception:
         ring: Callable[[], KeyRing],
         context: Context,
         clock: Callable[[], float],
-        most: int,
     ) -> None:
-        """ring: the jar's keys of the moment. most: requests that are remembered."""
-        self._jar, self._ring, self._context = jar, ring, context
-        self._clock, self._most = clock, most
+        """ring: the jar's keys of the moment."""
+        self._jar, self._ring, self._context, self._clock = jar, ring, context, clock
+        self._key = (b"cookie", *context.headers)  # with the query, all that a request tells
 
     def arrive(self, serving: Serving, headers: Mapping[bytes, bytes], page: Page) -> Visit:
         """The visit of this request, its profile as the cookie has it. Never raises: a cookie that
         cannot be believed is a visitor without one."""
-        now_s = self._clock()
+        now_s = round(self._clock(), 3)  # as profiles have it: then most of their moments are this
         choice, profile = self._jar.read(headers.get(b"cookie"), serving.program.dictionary, now_s)
         sensitive = serving.sensitive
         if sensitive and profile is not NOBODY and not choice.grants & SENSITIVE:
@@ -240,26 +231,28 @@ class Reception:
         return Visit(serving, now_s, choice, profile, context, page)
 
     def ask(
-        self, serving: Serving, headers: Mapping[bytes, bytes], query: bytes
+        self,
+        serving: Serving,
+        headers: Mapping[bytes, bytes],
+        query: bytes,
+        preview: Preview | None = None,
     ) -> tuple[Visit, Known]:
         """The visit of a request that changes nothing, and what is known in it.
 
         A page that is put together by ESI asks for one slot after the other with the same headers:
-        what is known is remembered for the rest of the second, the bytes it follows from being the
-        key.
+        for the rest of the second, what is known need not be found out again. Not for previews.
         """
-        get = headers.get
-        key = (query, get(b"cookie"), *[get(name) for name in self._context.headers])
-        now_s, ring = self._clock(), self._ring()
-        known = serving.asked.get(key)
-        if known is None or known[0] != now_s // 1 or known[1] is not ring:
-            if len(serving.asked) >= self._most:
-                serving.asked.clear()
+        key = (query, *map(headers.get, self._key))
+        asked: tuple[Visit, Known] | None = None
+        if preview is None:
+            asked = serving.asked.find(key, self._ring(), self._clock() // 1)
+        if asked is None:
             visit = self.arrive(serving, headers, wire.page_of(wire.query(query)))
-            known = (now_s // 1, ring, visit, visit.known())
-            if sum(len(part) for part in key if part) <= MAX_KEY_BYTES:
-                serving.asked[key] = known
-        return known[2], known[3]
+            visit.preview = preview
+            asked = visit, visit.known()
+            if preview is None:
+                serving.asked.keep(key, asked)
+        return asked
 
     def choice(self, headers: Mapping[bytes, bytes]) -> Choice:
         """What this visitor granted."""

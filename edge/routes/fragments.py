@@ -43,9 +43,10 @@ def one(services: Services, scope: Scope, headers: dict[bytes, bytes], _: bytes)
     if serving is None:
         answers.without_snapshot(services, [slot])
         return empty(services)
-    visit, known = services.reception.ask(serving, headers, query)
+    preview = None
     if _PREVIEWED in query:
-        visit.preview = services.previews.read(wire.query(query).get(PREVIEW, ""))
+        preview = services.previews.read(wire.query(query).get(PREVIEW, ""))
+    visit, known = services.reception.ask(serving, headers, query, preview)
     shown = answers.show(services, visit, slot, known)
     if visit.is_logged and answers.is_told(shown):
         marks, row_id = answers.marks_of(visit, known), services.intake.row_id()
