@@ -119,7 +119,7 @@ def _age(base_s: int, at_s: int) -> int:
 def _numbered(
     keyed: Mapping[str, Any], prefix: str, ids: Mapping[str, int]
 ) -> list[tuple[int, Any]]:
-    found = []
+    found: list[tuple[int, Any]] = []
     for key, value in keyed.items():
         number = ids.get(prefix + key)
         if number is None and key[:1] == UNKNOWN:
@@ -187,10 +187,10 @@ def _session(raw: Packed, base_s: int, names: Sequence[str]) -> Session | None:
     return Session(base_s - raw.session[0], base_s - raw.session[1], views, held)
 
 
-def _pairs(flat: list[int]) -> list[tuple[int, int]]:
+def _pairs(flat: list[int]) -> Iterable[tuple[int, int]]:
     if len(flat) % 2:
         raise ProfileError(f"expected pairs of numbers, got {len(flat)} numbers")
-    return list(zip(flat[::2], flat[1::2], strict=True))
+    return zip(flat[::2], flat[1::2], strict=True)
 
 
 def _headed(lists: list[list[int]]) -> list[tuple[int, list[int]]]:
