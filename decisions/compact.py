@@ -204,13 +204,12 @@ def _named(
 ) -> dict[str, Any]:
     """Values by name, those of unknown numbers under UNKNOWN + number."""
     found: dict[str, Any] = {}
+    known, start = len(names), len(prefix)
     for number, value in numbered:
-        if number >= len(names):
-            key = f"{UNKNOWN}{number}"
-        elif names[number].startswith(prefix):
-            key = names[number][len(prefix) :]
-        else:
-            raise ProfileError(f"expected a number of {prefix!r}, got {number}: {names[number]!r}")
+        name = names[number] if number < known else f"{prefix}{UNKNOWN}{number}"
+        if name[:start] != prefix:
+            raise ProfileError(f"expected a number of {prefix!r}, got {number}: {name!r}")
+        key = name[start:]
         if key in found:
             raise ProfileError(f"expected each number once, got {number} twice")
         found[key] = value
@@ -218,6 +217,8 @@ def _named(
 
 
 def _bytes(text: str) -> bytes:
+    if not text:
+        return b""
     try:
         raw = binascii.a2b_base64(
             text.encode("ascii").translate(_FROM_URL) + b"=" * (-len(text) % 4), strict_mode=True

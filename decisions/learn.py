@@ -313,7 +313,7 @@ def withdraw(
         changes |= {"cart": NO_CART, "caps": {}}
     if not grants & PERSONALIZATION:
         changes |= _IMPERSONAL
-    elif not grants & SENSITIVE:
+    elif not grants & SENSITIVE and (sensitive or lost & SENSITIVE):
         changes |= _without(profile, sensitive, bool(lost & SENSITIVE))
     profile = _replace(profile, **changes) if changes else profile
     if lost and profile.session is not None and profile.session.held:
