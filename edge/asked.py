@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Any, Generic, TypeVar
 
-MOST = 512  # the pages that are being put together at one time, and more
+MOST = 64  # pages that are being put together at one time; more would only keep the collector busy
 MAX_KEY_BYTES = 10_000  # of one request; cookies, query and agent are seldom half of that
 
 Found = TypeVar("Found")
