@@ -13,7 +13,7 @@ from decisions.explain import because
 from decisions.reasons import Reason
 from edge import wire
 from edge.exchange import Reply
-from edge.exposure import Exposure, visitor_hash
+from edge.exposure import visitor_hash
 from edge.problems import NEVER_STORED, Headers
 from edge.services import Services
 from edge.visit import Known, Marks, Shown, Visit, steps_shown
@@ -32,7 +32,7 @@ def decided(services: Services, visit: Visit, slots: Collection[str]) -> list[wi
     shown: dict[str, Shown] = {}
     page: set[str] = set()
     known = visit.known(page)
-    marks = marks_of(visit, known)
+    marks = marks_of(services, visit, known)
     for slot in visit.serving.in_order(slots):
         made = shown[slot] = show(services, visit, slot, known)
         if made.text:
@@ -42,10 +42,13 @@ def decided(services: Services, visit: Visit, slots: Collection[str]) -> list[wi
     return [_carried(services, visit, marks, shown[slot], known) for slot in slots]
 
 
-def marks_of(visit: Visit, known: Known) -> Marks:
+def marks_of(services: Services, visit: Visit, known: Known) -> Marks:
     """What `x` says of who saw it, and by which facts it was decided."""
     if visit.marks is None:
-        visit.marks = Marks(visitor_hash(visit.profile.visitor), known.facts.digest())
+        visitor, facts = visitor_hash(visit.profile.visitor), known.facts.digest()
+        version, at_s = visit.serving.version, int(visit.now_s)
+        sign = services.exposures.signer(version, at_s, visitor, facts)
+        visit.marks = Marks(visitor, facts, sign)
     return visit.marks
 
 
@@ -91,11 +94,7 @@ def is_told(shown: Shown) -> bool:
 
 def sign(services: Services, visit: Visit, marks: Marks, decision: Decision) -> str:
     """The `x` of a decision that shows something; its `served` row is written on the way."""
-    slot, rule, variant = visit.serving.names.numbers(decision)
-    version, at_s = visit.serving.version, int(visit.now_s)
-    x = services.exposures.sign(
-        Exposure(version, slot, rule, variant, decision.probability, at_s, *marks)
-    )
+    x = marks.sign(*visit.serving.names.numbers(decision), decision.probability)
     log(services, visit, marks, decision, x)
     return x
 

@@ -28,6 +28,7 @@ from decisions.reasons import Reason, Step
 from edge import wire
 from edge.context import Context
 from edge.cookies import PROFILE, Choice, CookieJar
+from edge.exposure import Sign
 from edge.keyring import KeyRing
 from edge.previews import Preview
 from edge.refresh import Serving
@@ -44,10 +45,12 @@ class Shown(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """The hashes of visitor and facts that `x` carries: the same for all slots of a visit."""
+    """The hashes of visitor and facts that `x` carries, the same for all slots of a visit, and what
+    signs them."""
 
     visitor: bytes
     facts: bytes
+    sign: Sign
 
 
 class Known(NamedTuple):

@@ -49,7 +49,7 @@ def one(services: Services, scope: Scope, headers: dict[bytes, bytes], _: bytes)
     visit, known = services.reception.ask(serving, headers, query, preview)
     shown = answers.show(services, visit, slot, known)
     if visit.is_logged and answers.is_told(shown):
-        marks, row_id = answers.marks_of(visit, known), services.intake.row_id()
+        marks, row_id = answers.marks_of(services, visit, known), services.intake.row_id()
         answers.log(services, visit, marks, shown.decision, row_id)
     body = shown.text.encode()
     kind = answers.JSON if shown.is_json else _HTML
