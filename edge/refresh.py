@@ -25,6 +25,7 @@ from snapshots.snapshot import Snapshot, open_steps
 
 RETRY_S = 5.0  # before something that did not open is tried again
 PAST = 7  # versions before the last one whose names are kept: pages stay open over a few swaps
+GC_ALLOCATIONS = 10_000  # between two rounds; the default of 700 is reached every other visit
 _QUERY = "page.query."
 
 
@@ -194,8 +195,10 @@ class Served:
 
 def settle() -> None:
     """Takes what lives now out of the garbage collector's rounds: a pass over the objects of ten
-    thousand rules would hold a request for milliseconds. What is let go is freed by its count."""
+    thousand rules would hold a request for milliseconds. What is let go is freed by its count;
+    requests leave no cycles, so that a round every two or three of them finds nothing either."""
     gc.freeze()
+    gc.set_threshold(GC_ALLOCATIONS, 20, 20)
 
 
 async def _driven(steps: Generator[None, None, Snapshot]) -> Serving:
