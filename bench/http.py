@@ -5,7 +5,8 @@ each; the bare app gets the same requests and returns as many bytes and headers.
 one request again and again, against the bare app that gets the same. What real traffic costs is
 measured beside it: `first` are visitors so many that none comes twice in a round, so that nothing
 is remembered of anybody; `page` are as many, each asking for the four slots of a page; `logged`
-are first ones of whom rows are written; a `stranger` has no cookies.
+are first ones of whom rows are written; a `stranger` has no cookies. Ratios are of the processor
+time that a request takes the server (`nodes.processor_s`).
 """
 
 from __future__ import annotations
@@ -49,12 +50,26 @@ HEADERS = {
 }
 
 
+class Server(NamedTuple):
+    """Where one listens, and its process."""
+
+    port: int
+    process: int
+
+
 class Servers(NamedTuple):
-    """The ports of both, and the node's folder."""
+    """Both, and the node's folder."""
 
     folder: Path
-    edge: int
-    bare: int
+    edge: Server
+    bare: Server
+
+
+class Round(NamedTuple):
+    """What one contender did in one round."""
+
+    per_s: float
+    processor_us: float  # of the server, for one request
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +82,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     if cores:
         os.sched_setaffinity(0, {cores[1]})
     edge = nodes.free_port()
-    with nodes.running(nodes.serve(folder, edge), core):
+    with nodes.running(nodes.serve(folder, edge), core) as node:
         nodes.wait_for(f"http://127.0.0.1:{edge}/_ew/readyz")
         bare = nodes.free_port()
         url = f"http://127.0.0.1:{edge}{PATH}"
@@ -77,9 +92,9 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
         sample = folder / "reply.json"
         sample.write_bytes(msgspec.json.encode((told, reply.text)))
         command = [sys.executable, "-m", "bench.bare", str(bare), str(sample)]
-        with nodes.running(command, core):
+        with nodes.running(command, core) as app:
             nodes.wait_for(f"http://127.0.0.1:{bare}/")
-            yield Servers(folder, edge, bare)
+            yield Servers(folder, Server(edge, node.pid), Server(bare, app.pid))
 
 
 def cookies(folder: Path, purposes: int, visitors: int) -> Iterator[str]:
@@ -103,30 +118,42 @@ def cookies(folder: Path, purposes: int, visitors: int) -> Iterator[str]:
 
 
 def test_a_fragment_over_http(benchmark: BenchmarkFixture, servers: Servers) -> None:
-    def asking(port: int, lines: Iterable[str]) -> Callable[[], float]:
+    def asking(server: Server, lines: Iterable[str]) -> Callable[[], Round]:
         turns = servers.folder / f"{next(numbers)}.cookies"
         turns.write_text("\n".join(lines), encoding="utf-8")
-        return lambda: nodes.requests_per_s(port, PATH, HEADERS, SECONDS, turns)
+
+        def one_round() -> Round:
+            before_s = nodes.processor_s(server.process)
+            per_s = nodes.requests_per_s(server.port, PATH, HEADERS, SECONDS, turns)
+            took_s = nodes.processor_s(server.process) - before_s
+            return Round(per_s, took_s * 1e6 / max(1.0, per_s * SECONDS))
+
+        return one_round
 
     numbers = itertools.count()
     visitors = list(cookies(servers.folder, PERSONALIZATION, VISITORS))
     logged = cookies(servers.folder, PERSONALIZATION | ANALYTICS, VISITORS)
     page = [cookie for cookie in visitors[: VISITORS // SLOTS] for _ in range(SLOTS)]
-    same = HEADERS | {"cookie": visitors[0]}
     found = interleaved(
         benchmark,
         {
-            "bare": lambda: nodes.requests_per_s(servers.bare, PATH, same, SECONDS),
-            "visitor": lambda: nodes.requests_per_s(servers.edge, PATH, same, SECONDS),
+            "bare": asking(servers.bare, visitors[:1]),
+            "visitor": asking(servers.edge, visitors[:1]),
             "bare_first": asking(servers.bare, visitors),
             "first": asking(servers.edge, visitors),
             "page": asking(servers.edge, page),
             "logged": asking(servers.edge, logged),
-            "stranger": lambda: nodes.requests_per_s(servers.edge, PATH, HEADERS, SECONDS),
+            "stranger": asking(servers.edge, ["none=1"]),
         },
     )
-    figures = {f"{name}_per_s": median(rates) for name, rates in found.items()}
+    figures = {
+        f"{name}_per_s": median(one.per_s for one in rounds) for name, rounds in found.items()
+    }
     for name, floor in FLOORS.items():
         pairs = zip(found[name], found[floor], strict=True)
-        figures[f"{name}_ratio"] = median(edge / bare for edge, bare in pairs)
+        figures[f"{name}_ratio"] = median(
+            bare.processor_us / edge.processor_us
+            for edge, bare in pairs
+            if edge.processor_us and bare.processor_us  # a server that got no time says nothing
+        )
     report(benchmark, figures)

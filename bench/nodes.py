@@ -82,6 +82,32 @@ def wait_for(url: str) -> None:
     raise TimeoutError(f"expected {url} to answer within {READY_S} s")
 
 
+def processor_s(process: int) -> float:
+    """Seconds of processor time that a process and its children took so far.
+
+    What a request costs in these is what it costs in requests per second on a core of one's own,
+    and does not change when others use the core of the server or, worse, that of the client: one
+    that cannot keep up makes all servers look alike.
+    """
+    seconds = 0.0
+    parents = {int(path.name): _stat(path) for path in Path("/proc").glob("[0-9]*")}
+    family = {process}
+    while more := {pid for pid, (parent, _) in parents.items() if parent in family} - family:
+        family |= more
+    for pid in family:
+        seconds += parents[pid][1]
+    return seconds
+
+
+def _stat(path: Path) -> tuple[int, float]:
+    """A process's parent, and the seconds of processor time that it took."""
+    try:
+        fields = (path / "stat").read_text().rpartition(")")[2].split()
+    except OSError:  # it ended meanwhile
+        return 0, 0.0
+    return int(fields[1]), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def cores() -> tuple[int, int] | None:
     """One core for the server, another for the client; None where that cannot be said."""
     if not hasattr(os, "sched_setaffinity"):
