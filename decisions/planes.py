@@ -155,6 +155,11 @@ class Plane(ABC):
     def match(self, value: Any) -> int:
         """The clauses that the attribute's value leaves alive."""
 
+    @property
+    def selectivity(self) -> int:
+        """The number of clauses that die of a value which the table does not know."""
+        return (self.tested & ~self.default).bit_count()
+
     def pack(self) -> PackedPlane:
         """The wire form."""
         return PackedPlane(
