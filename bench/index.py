@@ -6,7 +6,6 @@ import time
 import tracemalloc
 from collections.abc import Callable
 
-from decisions.rules.checker import check
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from bench import workload
@@ -15,6 +14,7 @@ from decisions.consent import EVERYTHING
 from decisions.facts import Facts, Gate
 from decisions.index import Index, build, decode_block
 from decisions.lowering import lower
+from decisions.rules.checker import check
 from decisions.rules.parser import parse
 from decisions.schema import schema_of
 
