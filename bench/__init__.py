@@ -40,6 +40,10 @@ budget whose figure is not reported is a breach:
 
 `readme = "{large_p99_us} µs, growth {growth}"` makes it a row of README.md, which has twelve.
 
+A time is compared at the reference's pace: `interleaved` runs a piece of work that never changes
+between the contenders (`bench.pace`), and a machine that takes 1.4 times as long for it may take
+1.4 times the budget. Ratios and sizes are compared as they are.
+
 A breach is measured twice more in a fresh process, while there is time, and counts only if it
 stays: the best of the three is compared. Keep a question under a minute: all of them have six.
 """

@@ -87,16 +87,19 @@ def run(question: str) -> Answer:
         at=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         error=error,
         versions=found.get("versions", {}),
+        paces=found.get("paces", {}),
         took_s=round(time.monotonic() - started_s, 1),
     )
 
 
 def read(report: Path) -> dict[str, dict[str, Any]]:
-    """The figures and versions in a report of pytest-benchmark."""
-    found: dict[str, dict[str, Any]] = {}
+    """The figures, their paces and the versions in a report of pytest-benchmark."""
+    found: dict[str, dict[str, Any]] = {"figures": {}, "versions": {}, "paces": {}}
     for bench in msgspec.json.decode(report.read_bytes())["benchmarks"]:
-        for kind, values in bench["extra_info"].items():
-            found[kind] = found.get(kind, {}) | values
+        told = bench["extra_info"]
+        found["figures"] |= told["figures"]
+        found["versions"] |= told["versions"]
+        found["paces"] |= dict.fromkeys(told["figures"], told["pace"])
     return found
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 HERE = Path(__file__).parent
 LATEST = HERE / "results" / "latest.json"
+TIMES = {"µs", "ms", "s"}  # the units that a slower machine has more of
 
 
 class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -26,11 +27,19 @@ class Budget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     min: float | None = None
     readme: str = ""
 
-    def holds(self, figure: float | None) -> bool:
-        """Whether a figure keeps the budget; one that was not measured does not."""
+    def holds(self, figure: float | None, pace: float = 1.0) -> bool:
+        """Whether a figure keeps the budget; one that was not measured does not.
+
+        pace: of the machine meanwhile (`bench.pace`); times are compared at the reference's.
+        """
         if figure is None:
             return False
+        figure = self.at_reference(figure, pace)
         return (self.max is None or figure <= self.max) and (self.min is None or figure >= self.min)
+
+    def at_reference(self, figure: float, pace: float) -> float:
+        """A time as the reference machine would take it; anything else as it is."""
+        return figure / pace if self.unit in TIMES else figure
 
     def better(self, one: float, other: float) -> float:
         """The figure that is further from a breach."""
@@ -50,6 +59,7 @@ Budgets: TypeAlias = dict[str, dict[str, Budget]]
 class Answer(msgspec.Struct, frozen=True):
     """What one question gave.
 
+    figures: by the clock. paces: of the machine while each was measured (1 where none was taken).
     attempts: 1, or more after a breach. took_s: the longest of them. versions: of what was measured
     besides this project, by the name that `says` uses. error: why it gave nothing.
     """
@@ -61,6 +71,7 @@ class Answer(msgspec.Struct, frozen=True):
     error: str = ""
     versions: dict[str, str] = {}
     took_s: float = 0.0
+    paces: dict[str, float] = {}
 
     def says(self, budget: Budget) -> str:
         """What a budget is about, with `{name}` replaced by the version measured."""
@@ -78,20 +89,35 @@ class Answer(msgspec.Struct, frozen=True):
 
     def breaches(self, budgets: dict[str, Budget]) -> list[str]:
         """The names of the budgets that these figures do not keep."""
-        return [name for name, each in budgets.items() if not each.holds(self.figures.get(name))]
+        return [name for name, each in budgets.items() if not self.keeps(name, each)]
+
+    def keeps(self, name: str, budget: Budget) -> bool:
+        """Whether one figure keeps its budget at the reference's pace."""
+        return budget.holds(self.figures.get(name), self.pace(name))
+
+    def pace(self, name: str) -> float:
+        """The machine's pace while a figure was measured."""
+        return self.paces.get(name, 1.0)
 
     def with_better(self, other: Answer, budgets: dict[str, Budget]) -> Answer:
-        """The later attempt `other`, with the better of each figure."""
-        figures = dict(other.figures)
-        for name, figure in self.figures.items():
-            if name in budgets:
-                figures[name] = budgets[name].better(figure, figures.get(name, figure))
+        """The later attempt `other`, with the better of each figure and the pace it had."""
+        figures, paces = dict(other.figures), dict(other.paces)
+        for name in self.figures.keys() & budgets.keys():
+            if name not in other.figures or self._beats(other, name, budgets[name]):
+                figures[name] = self.figures[name]
+                paces |= {name: self.paces[name]} if name in self.paces else {}
         return msgspec.structs.replace(
             other,
             figures=figures,
+            paces=paces,
             attempts=self.attempts + 1,
             took_s=max(self.took_s, other.took_s),
         )
+
+    def _beats(self, other: Answer, name: str, budget: Budget) -> bool:
+        ours = budget.at_reference(self.figures[name], self.pace(name))
+        theirs = budget.at_reference(other.figures[name], other.pace(name))
+        return budget.better(ours, theirs) == ours
 
 
 class Results(msgspec.Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 pytest-benchmark drives the rounds (and keeps their times and the machine in its report); one round
 calls every contender once, in an order that turns, so that what the machine does meanwhile hits
-them alike.
+them alike. The machine's pace is taken before each of them.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from typing import Any, TypeVar
 
 import msgspec
 from pytest_benchmark.fixture import BenchmarkFixture
+
+from bench.pace import pace, take_us
 
 Result = TypeVar("Result")
 Case = TypeVar("Case")
@@ -37,14 +39,17 @@ def interleaved(
     """The results of every contender, one a round; a round more, the first, is thrown away."""
     results: dict[str, list[Result]] = {name: [] for name in contenders}
     order = list(contenders)
+    paces_us: list[float] = []
 
     def one_round() -> None:
         for name in order:
+            paces_us.append(take_us())
             results[name].append(contenders[name]())
         order.append(order.pop(0))
 
     drive = benchmark.pedantic
     drive(one_round, rounds=rounds, warmup_rounds=1)  # type: ignore[no-untyped-call]  # theirs
+    benchmark.extra_info["pace"] = pace(median(paces_us[len(order) :]))
     return {name: found[1:] for name, found in results.items()}
 
 

@@ -19,7 +19,7 @@ from bench.measure import Times, interleaved, median, report, times
 from edge.app import Edge
 
 MEMBERS = 1_000_000
-VISITS = 1_000  # a round; every one with tokens of its own
+ROUNDS, VISITS = 35, 200  # a round; every one with tokens of its own
 
 
 def body(number: int) -> bytes:
@@ -80,7 +80,9 @@ def visiting(edge: Edge, cookies: list[bytes]) -> Callable[[], Times]:
 def test_a_whole_visit(benchmark: BenchmarkFixture) -> None:
     where = site.Site(MEMBERS)
     rounds = interleaved(
-        benchmark, {"visit": visiting(where.edge, list(where.cookies(VISITS * 8)))}
+        benchmark,
+        {"visit": visiting(where.edge, list(where.cookies(VISITS * (ROUNDS + 1))))},
+        ROUNDS,
     )["visit"]
     assert where.services.metrics.values().get('edgewise_errors_total{where="visit"}', 0) == 0
     report(

@@ -22,6 +22,7 @@ ANSWER = Answer(
     commit="abc",
     at="",
     versions={"other": "other-engine 2.1"},
+    paces={"p99_us": 1.2, "ratio": 1.2},
 )
 RESULTS = Results({"processor": "Some", "cores": "2"}, {"swap": ANSWER})
 
@@ -59,9 +60,9 @@ def test_a_question_without_an_answer_has_no_row() -> None:
 
 def test_the_table_tells_a_breach_from_what_holds_and_from_what_is_only_shown() -> None:
     lines = {line.split("  ")[1]: line for line in pages.table({"swap": ANSWER}, BUDGETS)[2:]}
-    assert lines["a swap, other-engine 2.1"].endswith("61 µs  BREACHED")
-    assert lines["against another"].endswith("0.7 %  ok")
-    assert lines["shown only"].endswith("1,234 µs")
+    assert lines["a swap, other-engine 2.1"].endswith("61 µs    1.20  BREACHED")
+    assert lines["against another"].endswith("0.7 %          ok")
+    assert lines["shown only"].endswith("1,234 µs    1.00")
     assert lines["p50_us"].endswith("9.04")
 
 
