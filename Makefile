@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo install test check format loader bench clean
+.PHONY: help demo install components test check format loader bench clean
 
 help:
 	@echo "make demo     the example shop at http://127.0.0.1:8080, built from public data"
@@ -34,6 +34,9 @@ demo: $(VENV)/.demo
 	$(BIN)/edgewise demo
 
 install: $(VENV)/.dev
+
+components: $(VENV)/.dev
+	$(PIP) install --constraint constraints.txt --editable '.[components]'
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered

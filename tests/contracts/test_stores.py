@@ -8,6 +8,7 @@ import pytest
 from snapshots.errors import NotThere
 from snapshots.store import HttpStore, MemoryStore, ReadableStore, Store, open_store, open_writable
 from tests.contracts.stores import ReadableStoreContract, StoreContract, Written, WrittenTo
+from tests.snapshots.store.buckets import BUCKET
 from tests.snapshots.store.origins import FileOrigin, NginxOrigin, Origin
 
 
@@ -43,6 +44,21 @@ class TestFolderStoreByUrl(TestFolderStore):
     @pytest.fixture
     def store(self, tmp_path: Path) -> Store:
         return open_writable(f"file://{tmp_path}/by url")
+
+
+@pytest.mark.needs("s3")
+class TestBucket(StoreContract):
+    @pytest.fixture
+    def store(self, s3_url: str) -> Store:
+        return open_writable(s3_url)
+
+    @pytest.fixture
+    def absent(self, s3_url: str) -> ReadableStore:
+        return open_store(s3_url.replace(BUCKET, "no-such-bucket"))
+
+    @pytest.fixture
+    def written(self, store: Store) -> Written:
+        return WrittenTo(store)
 
 
 class WrittenBehind(Written):

@@ -105,6 +105,17 @@ def http_date(at_s: float) -> str:
     return email.utils.formatdate(at_s, usegmt=True)
 
 
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on just now, all different."""
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [int(probe.getsockname()[1]) for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
 NGINX = """
 daemon off; master_process off; pid {directory}/nginx.pid; error_log {directory}/error.log;
 events {{ worker_connections 64; }}
@@ -120,9 +131,7 @@ class NginxOrigin(Origin):
     """A real nginx over the same folder."""
 
     def start(self) -> str:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = int(probe.getsockname()[1])
+        (port,) = free_ports(1)
         config = self.directory / "nginx.conf"
         config.write_text(NGINX.format(directory=self.directory, port=port))
         command = ["nginx", "-c", str(config), "-e", str(self.directory / "error.log")]
