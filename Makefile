@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo install components test check format loader bench clean
+.PHONY: help demo install components test check format loader bench faults soak clean
 
 help:
 	@echo "make demo     the example shop at http://127.0.0.1:8080, built from public data"
 	@echo "make test     all tests        make check    ruff, format, mypy --strict"
 	@echo "make bench    the budgets      make install  .venv with all that tests and benches need"
+	@echo "make faults   one fault at a time, by hand     make soak   ten minutes of them"
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python >= 3.11 is needed, this is " + sys.version)'
@@ -55,6 +56,13 @@ loader: $(VENV)/.dev
 
 bench: $(VENV)/.bench
 	$(BIN)/python -m bench
+
+# By hand: minutes each; they write docs/faults.md and docs/soak.md. faults needs root, as it mounts.
+faults: $(VENV)/.dev
+	$(BIN)/python -m tests.faults
+
+soak: $(VENV)/.dev
+	$(BIN)/python -m tests.faults.soak
 
 clean:
 	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from bench import pages
-from bench.figures import HERE, Answer, Budgets, keep, latest, read_budgets
+from bench.figures import HERE, Answer, Budgets, commit, keep, latest, read_budgets
 
 ATTEMPTS = 3  # a machine that is busy with something else must not fail a budget
 WITHIN_S = 330  # all of it; a breach is measured again only while that leaves the time
@@ -101,17 +101,6 @@ def read(report: Path) -> dict[str, dict[str, Any]]:
         found["versions"] |= told["versions"]
         found["paces"] |= dict.fromkeys(told["figures"], told["pace"])
     return found
-
-
-def commit() -> str:
-    """The commit that was measured, `+` for changes on top."""
-    described = subprocess.run(
-        ["git", "describe", "--always", "--dirty=+"],  # noqa: S607 # whichever git is on the path
-        cwd=HERE,
-        capture_output=True,
-        text=True,
-    )
-    return described.stdout.strip() or "unknown"
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import TypeAlias
@@ -167,6 +168,17 @@ def machine() -> dict[str, str]:
         "system": platform.system(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
     }
+
+
+def commit() -> str:
+    """The commit that was measured, `+` for changes on top."""
+    described = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+"],  # noqa: S607 # whichever git is on the path
+        cwd=HERE,
+        capture_output=True,
+        text=True,
+    )
+    return described.stdout.strip() or "unknown"
 
 
 def shown(figure: float | None) -> str:

@@ -135,7 +135,10 @@ class Admin:
             "edgewise_snapshot_age_seconds": int(now_s - sync.created_s) if sync.version else 0,
             "edgewise_snapshot_stale": int(sync.stale),
             "edgewise_sync_failures": sync.failures,
+            "edgewise_snapshot_from_disk": int(sync.from_disk),
+            "edgewise_sync_last_attempt_seconds": int(sync.last_attempt_s),
             "edgewise_sync_last_success_seconds": int(sync.last_success_s),
+            "edgewise_sync_next_poll_seconds": int(sync.next_poll_at_s),
         }
         if sync.refused:
             values[f'edgewise_sync_refused{{reason="{sync.refused.reason}"}}'] = 1

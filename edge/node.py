@@ -140,6 +140,14 @@ def fresh(run_dir: Path) -> None:
     run_dir.mkdir(parents=True, exist_ok=True)
 
 
+class Forgotten(dict[int, float]):
+    """When workers were replaced, kept by nobody: Granian ends the whole node when one worker dies
+    twice within 5.5 s, and the healthy ones would go with it."""
+
+    def __setitem__(self, worker: int, at_s: float) -> None:
+        """Forgets it."""
+
+
 class Background:
     """The thread beside the supervisor: sync loop and admin listener."""
 
@@ -257,6 +265,8 @@ def _supervise(config: Config, say: Callable[[str], None]) -> None:
         respawn_failed_workers=True,
         workers_kill_timeout=config.stop_s,
     )
+
+    supervisor.respawned_wrks = Forgotten()
 
     def interrupt() -> None:
         supervisor.interrupt_signal = True

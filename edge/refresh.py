@@ -23,7 +23,7 @@ from snapshots.local import LocalCopy
 from snapshots.manifest import Manifest
 from snapshots.snapshot import Snapshot, open_steps
 
-RETRY_S = 5.0  # before something that did not open is tried again
+RETRY_S = 5.0  # before what did not open is tried again; something new is tried at once
 PAST = 7  # versions before the last one whose names are kept: pages stay open over a few swaps
 GC_ALLOCATIONS = 10_000  # between two rounds; the default of 700 is reached every other visit
 _QUERY = "page.query."
@@ -153,7 +153,8 @@ class Served:
         self.since_s = 0.0  # when the current one was opened
         self.trouble = ""  # why the newest is not the one in service, or ""
         self.is_draining = False  # told to stop: readiness fails, serving goes on
-        self._retry_at = 0.0
+        self._failed: Manifest | None = None  # what did not open,
+        self._failed_at = 0.0  # and when
 
     @property
     def is_ready(self) -> bool:
@@ -162,21 +163,22 @@ class Served:
 
     async def look(self, pointer: Pointer, opened: Open, clock: Callable[[], float]) -> bool:
         """Opens what the pointer names, if that is new; True if the snapshot changed."""
-        now = clock()
-        if now < self._retry_at and self.trouble:
-            return False
+        now, manifest = clock(), None
         try:
             manifest = pointer.serving()
             if manifest is None or (self.current and self.current.snapshot.manifest == manifest):
-                self.trouble = ""
+                self.trouble, self._failed = "", None
+                return False
+            if manifest == self._failed and 0.0 <= now - self._failed_at < RETRY_S:
                 return False
             current = await _driven(opened(manifest))
         except SnapshotError as error:
-            self.trouble, self._retry_at = f"{error.reason}: {error}", now + RETRY_S
+            self.trouble = f"{error.reason}: {error}"
+            self._failed, self._failed_at = manifest, now
             return False
         if (before := self.current) is not None:
             self._past = {**dict(list(self._past.items())[-PAST:]), before.version: before.names}
-        self.current, self.since_s, self.trouble = current, clock(), ""
+        self.current, self.since_s, self.trouble, self._failed = current, clock(), "", None
         settle()
         return True
 

@@ -33,6 +33,7 @@ from snapshots.local import LocalCopy
 SETTINGS = "EDGEWISE_NODE_SETTINGS"  # how the node hands its settings to the workers it starts
 DRAINING = "draining"
 COOKIE_FILE, IDENTIFY_FILE = "cookie.jwks", "identify.jwks"
+RESPAWN_S = 1.0  # at most one new process a second for a worker that cannot start
 KEYS_S = 2.0  # how often key files are looked at
 
 VERSION = "edgewise_snapshot_version"
@@ -225,6 +226,11 @@ def _log(config: Config, clock: Callable[[], float]) -> EventLog:
 
 
 def application() -> Edge:
-    """What Granian calls in each worker process."""
+    """What Granian calls in each worker process. One that cannot start takes its time to say so:
+    it is replaced at once, again and again."""
     config = msgspec.json.decode(os.environ[SETTINGS], type=Config)
-    return create_worker(config)[0]
+    try:
+        return create_worker(config)[0]
+    except Exception:
+        time.sleep(RESPAWN_S)
+        raise

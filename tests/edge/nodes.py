@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +45,13 @@ def publish(folder: Path, hero: str = "<h1>Welcome</h1>") -> Manifest:
 class Node:
     """`edgewise serve` as a process."""
 
-    def __init__(self, folder: Path, *more: str, demo: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *more: str,
+        demo: bool = False,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         if not (folder / "keys").exists():
             create(folder / "keys", demo=demo)
         (folder / "store").mkdir(exist_ok=True)
@@ -58,13 +64,18 @@ class Node:
             *("--port", str(self.port), "--admin", f"127.0.0.1:{self.admin}"),
             *("--poll-interval-s", "0.2", "--drain-s", "0.6", *more),
         ]
+        self.environment = environment
         self.process: subprocess.Popen[str] | None = None
 
     @contextlib.contextmanager
     def running(self) -> Iterator[Node]:
         """Starts it, and ends it whatever happens."""
         self.process = subprocess.Popen(
-            self.command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            self.command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=self.environment,
         )
         try:
             wait_until(lambda: self.answers("healthz") == 200)
@@ -86,6 +97,11 @@ class Node:
             said, _ = process.communicate()
         self.process, self.exit_code, self.said = None, process.returncode, said
         return said
+
+    @property
+    def lives(self) -> bool:
+        """Whether its process runs."""
+        return self.process is not None and self.process.poll() is None
 
     def answers(self, path: str) -> int:
         """The status of a path under the mount; 0 for no answer."""

@@ -16,7 +16,17 @@ from edge.config import Config
 from edge.errors import CannotServe
 from edge.node import Background, check_keys, fresh
 from edge.sinks.sink import ListSink
-from edge.worker import DRAINING, KeySource, Report, Worker, create_worker, publisher_keys
+from edge.worker import (
+    DRAINING,
+    RESPAWN_S,
+    SETTINGS,
+    KeySource,
+    Report,
+    Worker,
+    application,
+    create_worker,
+    publisher_keys,
+)
 from snapshots.snapshot import Snapshot
 from snapshots.sync import Refusal, SyncStatus
 from tests.edge.nodes import publish
@@ -146,6 +156,8 @@ async def test_metrics_are_prometheus_text(config: Config) -> None:
     assert reply.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert "edgewise_snapshot_version 3\n" in reply.text
     assert 'edgewise_sync_refused{reason="rollback"} 1\n' in reply.text
+    assert f"edgewise_sync_next_poll_seconds {int(GOOD.next_poll_at_s)}\n" in reply.text
+    assert "edgewise_snapshot_from_disk 0\n" in reply.text
 
 
 async def test_explain_tells_the_steps_in_sentences(config: Config) -> None:
@@ -276,6 +288,20 @@ async def test_a_worker_ends_when_its_node_is_gone(
     await worker.stop()
 
     assert killed[0][0] == os.getpid()
+
+
+def test_a_worker_that_cannot_start_takes_its_time_to_say_so(
+    config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[float] = []
+    monkeypatch.setattr("edge.worker.time.sleep", waited.append)
+    broken = msgspec.structs.replace(config, keys="nowhere")
+    monkeypatch.setenv(SETTINGS, msgspec.json.encode(broken).decode())
+
+    with pytest.raises(CannotServe, match="expected a key file"):
+        application()
+
+    assert waited == [RESPAWN_S]
 
 
 def test_publisher_keys_that_break_are_told_and_the_last_good_ones_stay(config: Config) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from edge.app import ROUTES
 from edge.config import settings
@@ -33,6 +35,23 @@ def test_every_metric_is_documented() -> None:
 
     assert len(named) > 15
     assert not {name for name in named if name not in OPERATIONS and name != "edgewise_log_"}
+
+
+SERIES = re.compile(r"\bedgewise_[a-z_]+")
+
+
+def test_alerts_and_dashboard_ask_for_series_that_there_are() -> None:
+    table = OPERATIONS.partition("Alert on these first")[0]
+    known = {*SERIES.findall(table), "edgewise_decide_seconds_bucket"}
+    (alerts,) = re.findall(r"```yaml\n(groups:.*?)```", OPERATIONS, re.DOTALL)
+    rules = yaml.safe_load(alerts)["groups"][0]["rules"]
+    dashboard = json.loads((ROOT / "docs" / "dashboard.json").read_text(encoding="utf-8"))
+    asked = [rule["expr"] for rule in rules]
+    asked += [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+
+    assert len(asked) > 15
+    assert {name for expression in asked for name in SERIES.findall(expression)} - known == set()
+    assert all(SERIES.search(expression) for expression in asked)
 
 
 def test_every_problem_is_documented() -> None:

@@ -86,18 +86,22 @@ def test_being_told_to_stop_fails_readiness_first_and_flushes_the_log(tmp_path: 
     assert [row["id"] for row in rows] == ["last"]
 
 
-def test_a_worker_that_dies_is_replaced_and_serves_the_same(tmp_path: Path) -> None:
+def test_a_worker_that_dies_again_and_again_is_replaced_and_serves_the_same(tmp_path: Path) -> None:
     node = Node(tmp_path)
     publish(tmp_path)
     with node.running():
-        wait_until(lambda: node.answers("readyz") == 200 and len(node.workers()) == 1)
-        (before,) = node.workers()
+        dead = [0]
 
-        kill(before)
+        def replaced() -> bool:
+            return node.answers("readyz") == 200 and node.workers() not in ([], dead[-1:])
 
-        wait_until(lambda: node.workers() not in ([], [before]))
-        wait_until(lambda: node.answers("readyz") == 200)
-        assert node.hero() == "<h1>Welcome</h1>"
+        for _ in range(3):
+            wait_until(replaced)
+            assert node.hero() == "<h1>Welcome</h1>"
+            dead += node.workers()
+            kill(dead[-1])
+        wait_until(replaced)
+        assert len(set(dead)) == 4
 
 
 def test_new_cookie_keys_are_taken_without_a_restart_and_broken_ones_are_told(

@@ -38,6 +38,11 @@ def opened(manifest: Manifest) -> Generator[None, None, Snapshot]:
     return ONE if manifest.version == 1 else TWO
 
 
+def broken(manifest: Manifest) -> Generator[None, None, Snapshot]:
+    yield
+    raise Malformed("expected a program")
+
+
 async def test_a_pointer_that_moves_changes_what_is_served() -> None:
     served, pointer, clock = Served(), Pointer(), Clock()
     assert not await served.look(pointer, opened, clock)
@@ -81,6 +86,22 @@ async def test_what_does_not_open_leaves_the_last_good_one_and_is_tried_again_la
     clock.now_s += 6
     assert await served.look(pointer, opened, clock)
     assert served.trouble == ""
+
+
+async def test_what_comes_after_something_that_did_not_open_is_opened_at_once() -> None:
+    served, pointer, clock = Served(), Pointer(TWO), Clock()
+
+    await served.look(pointer, broken, clock)
+    pointer.at = ONE
+    assert await served.look(pointer, opened, clock)
+
+
+async def test_a_clock_that_is_put_back_does_not_put_off_the_next_try() -> None:
+    served, pointer, clock = Served(), Pointer(TWO), Clock()
+
+    await served.look(pointer, broken, clock)
+    clock.now_s -= 86_400
+    assert await served.look(pointer, opened, clock)
 
 
 async def test_a_pointer_that_cannot_be_read_is_told() -> None:

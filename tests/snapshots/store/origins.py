@@ -36,8 +36,19 @@ class Origin:
         raise NotImplementedError
 
 
+class QuietServer(http.server.ThreadingHTTPServer):
+    """Says nothing of clients that went away: here they have their reasons."""
+
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        pass
+
+
 class ScriptedOrigin(Origin):
-    """A server whose every GET is answered by a function."""
+    """A server whose every GET is answered by a function; it keeps its port over restarts."""
+
+    port = 0
 
     def __init__(self, directory: Path, answer: Answer) -> None:
         super().__init__(directory)
@@ -58,8 +69,8 @@ class ScriptedOrigin(Origin):
             def log_message(self, *_: object) -> None:
                 pass
 
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = QuietServer(("127.0.0.1", self.port), Handler)
+        self.port = self.server.server_port
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True)
         self.thread.start()
         return f"http://127.0.0.1:{self.server.server_port}"
