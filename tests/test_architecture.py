@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,10 @@ def test_the_edge_never_imports_the_builder_but_for_the_commands_that_need_it() 
         if path.is_relative_to(ROOT / "snapshots" / "build"):
             continue
         assert not any(name.startswith("snapshots.build") for name in imported(path)), name_of(path)
+
+
+def test_no_folder_of_tests_is_one_that_pytest_passes_over(pytestconfig: pytest.Config) -> None:
+    folders = {path.parent.relative_to(ROOT) for path in (ROOT / "tests").rglob("test_*.py")}
+    names = {name for folder in folders for name in folder.parts}
+    passed_over = pytestconfig.getini("norecursedirs")
+    assert not {name for name in names for pattern in passed_over if fnmatch(name, pattern)}

@@ -12,6 +12,7 @@ Read in this order; a module imports only from the ones above it:
     republish       a changed playbook beside the segments that are there
     scaffold        `edgewise new`: a small playbook to start from
     feeds           files in, tables out; columns that are not there are refused by name
+    ahead           statements that run while the next ones are compiled
     dialect         the functions of DuckDB that Ibis has no word for
     clean           columns in, typed values out; what is impossible is counted and left out
     catalogue       items and their categories: the feed's words into the shop's

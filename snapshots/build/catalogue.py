@@ -15,11 +15,13 @@ import msgspec
 import pyarrow as pa
 
 from decisions.errors import Problem
+from snapshots.build.ahead import given
 from snapshots.build.clean import NOT_SOLD, identifier
 from snapshots.build.feeds import Feed
 from snapshots.build.sources import OTHERS, Catalogue, CategoryMap, Written
 from snapshots.errors import DataRefused
 
+WORDS = "words"  # the table of what the value map says
 MAX_CATEGORIES = 2_000  # keys of interests: a shop has dozens, and a mistaken column has thousands
 
 
@@ -90,7 +92,8 @@ def read_catalogue(written: Written, feed: Feed) -> Items:
             "sold": pa.array([sold for _, sold in told], pa.bool_()),
         }
     )
-    joined = rows.inner_join(ibis.memtable(answers), list(words))
+    told_words = given(feed.table.get_backend(), WORDS, answers)
+    joined = rows.inner_join(told_words, list(words))
     table = joined.select("item", "category", "sold").filter(ibis._["item"].notnull())
     return Items(table, categories, size)
 

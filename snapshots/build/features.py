@@ -8,11 +8,12 @@ result does not depend on the order in which threads add.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import ibis
 import msgspec
+import pyarrow as pa
 
 from decisions.features import (
     DAY_S,
@@ -24,6 +25,7 @@ from decisions.features import (
     category_attribute,
 )
 from snapshots.build import dialect
+from snapshots.build.ahead import Ahead
 from snapshots.build.clean import CENTS, REASONS
 from snapshots.build.identity import as_text
 
@@ -37,20 +39,26 @@ Read = tuple[str, str | None]  # an attribute, and the key of it if it is a map
 class Features(msgspec.Struct, frozen=True):
     """totals: one row per customer; by_category: one per customer and category that was bought.
 
-    categories: the names that by_category's places stand for. left_out: reason → lines.
+    categories: the names that by_category's places stand for. They are being made: `counted` waits.
     """
 
     baskets: Any  # ibis.Table
     totals: Any
     by_category: Any
     categories: tuple[str, ...]
-    lines: int
-    left_out: dict[str, int]
+    counts: Callable[[], pa.Table]
+    bought: Callable[[], pa.Table]
+
+    def counted(self) -> tuple[int, dict[str, int]]:
+        """How many lines there are; reason → those of them that were left out."""
+        rows = {row["left_out"]: row["n"] for row in self.counts().to_pylist()}
+        left_out = {REASONS[code]: rows[code] for code in sorted(rows) if code}
+        return sum(rows.values()), left_out
 
     def held(self) -> tuple[str, ...]:
         """The categories that anybody ever bought of."""
-        found = self.by_category.select("category").distinct().to_pyarrow()
-        return tuple(self.categories[place] for place in sorted(found["category"].to_pylist()))
+        places = self.bought()["category"].to_pylist()
+        return tuple(self.categories[place] for place in sorted(places))
 
 
 def column_of(name: str, key: str | None = None) -> str:
@@ -58,8 +66,8 @@ def column_of(name: str, key: str | None = None) -> str:
     return name if key is None else f"{name}/{key}"
 
 
-def compute(connection: Any, lines: Any, categories: tuple[str, ...], now_us: int) -> Features:
-    """The features of all customers as of `now_us`, as temporary tables of the connection.
+def compute(ahead: Ahead, lines: Any, categories: tuple[str, ...], now_us: int) -> Features:
+    """The features of all customers as of `now_us`, as temporary tables.
 
     lines: customer, order, at, cents, saved, category, left_out.
     """
@@ -69,14 +77,14 @@ def compute(connection: Any, lines: Any, categories: tuple[str, ...], now_us: in
         saved=ibis._.saved.sum().cast("int64"),
         at=ibis._.at.max(),
     )
-    grouped = connection.create_table("grouped", grouped, temp=True)
-    counted = grouped.group_by("left_out").aggregate(n=ibis._.lines.sum().cast("int64"))
-    rows = {row["left_out"]: row["n"] for row in counted.to_pyarrow().to_pylist()}
+    grouped = ahead.table("grouped", grouped)
+    counts = grouped.group_by("left_out").aggregate(n=ibis._.lines.sum().cast("int64"))
+    counted = ahead.rows(counts)
     baskets = grouped.filter(grouped["left_out"] == 0).drop("left_out")
-    totals = connection.create_table("totals", _totals(baskets, now_us), temp=True)
-    by_category = connection.create_table("by_category", _by_category(baskets, now_us), temp=True)
-    left_out = {REASONS[code]: rows[code] for code in sorted(rows) if code}
-    return Features(baskets, totals, by_category, categories, sum(rows.values()), left_out)
+    totals = ahead.table("totals", _totals(baskets, now_us))
+    by_category = ahead.table("by_category", _by_category(baskets, now_us))
+    bought = ahead.rows(by_category.select("category").distinct())
+    return Features(baskets, totals, by_category, categories, counted, bought)
 
 
 def _since(at: Any, window: str, now_us: int) -> Any | None:

@@ -25,32 +25,22 @@ MS = 1_000  # microseconds
 STEPS = ((3_600_000 * MS, 0), (1_000 * MS, 3_600), (MS, 1_000))  # µs, how many of them
 
 
-def weigh(baskets: Any, settings: Interests, half_life_s: float, now_us: int) -> Any:
+def weigh(baskets: Any, factors: Any, settings: Interests, half_life_s: float, now_us: int) -> Any:
     """customer, category, rank (from 0), weight as of now: the strongest of each customer.
 
-    baskets: customer, category, lines, at. Equal weights rank by category, in its order.
+    baskets: customer, category, lines, at. factors: the table of `factors_of`. Equal weights rank
+    by category, in its order.
     """
     oldest_us = int(half_life_s * MAX_HALF_LIVES * 1_000_000)
     age = ibis.literal(now_us, "int64") - baskets["at"]
     known = baskets.filter(baskets["category"].notnull(), age <= oldest_us)
-    weight = known["lines"].cast("float64") * settings.line
-    table = known.select("customer", "category", rest=age, weight=weight)
-    for step_us, count in STEPS:
-        steps = factors_of(step_us, count or oldest_us // step_us + 1, half_life_s)
-        table = table.mutate(step=dialect.divide(table["rest"], step_us))
-        table = table.inner_join(ibis.memtable(steps), "step")
-        table = table.select(
-            "customer",
-            "category",
-            rest=dialect.rest(table["rest"], step_us),
-            weight=table["weight"] * table["factor"],
-        )
-    whole = (table["weight"] / UNIT).round().cast("int64")
-    summed = (
-        table.mutate(whole=whole)
-        .group_by("customer", "category")
-        .aggregate(whole=ibis._["whole"].sum().cast("int64"))
-    )
+    table = known.select("customer", "category", "lines", age=age).cross_join(factors)
+    weight, rest = table["lines"].cast("float64") * settings.line, table["age"]
+    for step_us, _ in STEPS:
+        weight *= table[str(step_us)][dialect.divide(rest, step_us)]
+        rest = dialect.rest(rest, step_us)
+    whole = (weight / UNIT).round().cast("int64")
+    summed = table.group_by("customer", "category").aggregate(whole=whole.sum().cast("int64"))
     order = [ibis.desc("whole"), ibis.asc("category")]
     ranked = summed.filter(summed["whole"] >= round(MIN_WEIGHT / UNIT)).mutate(
         rank=ibis.row_number().over(group_by="customer", order_by=order)
@@ -59,8 +49,13 @@ def weigh(baskets: Any, settings: Interests, half_life_s: float, now_us: int) ->
     return strongest.select("customer", "category", "rank", weight=strongest["whole"] * UNIT)
 
 
-def factors_of(step_us: int, count: int, half_life_s: float) -> pa.Table:
-    """step, factor: what is left of a weight after so many steps."""
-    step_s = step_us / 1_000_000
-    left = [fade(1.0, step * step_s, half_life_s) for step in range(count)]
-    return pa.table({"step": pa.array(range(count), pa.int64()), "factor": pa.array(left)})
+def factors_of(half_life_s: float) -> pa.Table:
+    """One row of lists: for each length of step, by its microseconds, what is left of a weight
+    after 0, 1, 2 … of them. A look-up in a list takes a fifth of a join's time."""
+    oldest_us = int(half_life_s * MAX_HALF_LIVES * 1_000_000)
+    lists = {}
+    for step_us, count in STEPS:
+        numbers = range(count or oldest_us // step_us + 1)
+        left = [fade(1.0, number * step_us / 1_000_000, half_life_s) for number in numbers]
+        lists[str(step_us)] = [left]
+    return pa.table(lists)

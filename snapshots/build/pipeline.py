@@ -26,6 +26,7 @@ from decisions.errors import Position, Problem
 from decisions.ledger import Ledger
 from decisions.playbook import WrittenPlaybook, duration_s
 from snapshots.build import assemble, features, interests, segments
+from snapshots.build.ahead import Ahead, given
 from snapshots.build.assemble import Record
 from snapshots.build.catalogue import read_catalogue, with_categories
 from snapshots.build.clean import purchase_lines
@@ -282,21 +283,23 @@ def _computed(
     traits = None
     if feeds.customers is not None and settings.customers is not None:
         traits = read_customers(sources, feeds.customers, settings.customers)
+    factors = given(connection, "factors", interests.factors_of(half_life_s))
     on_progress(_stage("purchases", feeds.purchases.called()))
     lines = with_categories(purchase_lines(feeds.purchases, settings.purchases, now_us), items)
-    found = features.compute(connection, lines, items.categories, now_us)
-    on_progress(_stage("segments", f"{found.lines:,} lines"))
-    ids = everybody(found.totals, traits)
-    answers = segments.answers(definitions, playbook, found, ids, traits, now_us)
-    strongest = interests.weigh(found.baskets, settings.interests, half_life_s, now_us)
-    table = assemble.beside(answers, strongest).to_pyarrow()
+    with Ahead(connection) as ahead:
+        found = features.compute(ahead, lines, items.categories, now_us)
+        ids = everybody(found.totals, traits)
+        answers = segments.answers(definitions, playbook, found, ids, traits, now_us)
+        strongest = interests.weigh(found.baskets, factors, settings.interests, half_life_s, now_us)
+        wanted = ahead.rows(assemble.beside(answers, strongest))
+        count, left_out = found.counted()
+        on_progress(_stage("segments", f"{count:,} lines"))
+        table, held = wanted(), found.held()
     sizes = {name: pc.sum(table[f"{SEGMENT}{name}"]).as_py() or 0 for name in definitions.segments}
     record = assemble.record_of(definitions, settings.interests, half_life_s, now_s)
-    record = msgspec.structs.replace(
-        record, customers=table.num_rows, sizes=sizes, held=found.held()
-    )
-    rows = {"purchases": found.lines, "catalogue": items.rows}
-    return Population(table, record, rows, found.left_out)
+    record = msgspec.structs.replace(record, customers=table.num_rows, sizes=sizes, held=held)
+    rows = {"purchases": count, "catalogue": items.rows}
+    return Population(table, record, rows, left_out)
 
 
 def never_held(playbook: WrittenPlaybook, held: Iterable[str]) -> tuple[Problem, ...]:

@@ -30,7 +30,13 @@ def weighed(baskets: list[Basket], **how: Any) -> list[tuple[int, int, int, floa
             "at": pa.array([NOW_US - age for age in columns[3]], pa.int64()),
         }
     )
-    strongest = weigh(ibis.memtable(table), Interests(**how), HALF_LIFE_S, NOW_US)
+    strongest = weigh(
+        ibis.memtable(table),
+        ibis.memtable(factors_of(HALF_LIFE_S)),
+        Interests(**how),
+        HALF_LIFE_S,
+        NOW_US,
+    )
     rows = connection.to_pyarrow(strongest.order_by("customer", "rank")).to_pylist()
     connection.disconnect()
     return [(row["customer"], row["category"], row["rank"], row["weight"]) for row in rows]
@@ -76,6 +82,6 @@ def test_what_weighs_next_to_nothing_takes_no_place() -> None:
 
 
 def test_the_factors_are_those_of_fade() -> None:
-    steps = factors_of(3_600 * 10**6, 400, HALF_LIFE_S)
-    assert steps["factor"].to_pylist()[336] == fade(1.0, 336 * 3_600.0, HALF_LIFE_S) == 0.5
-    assert steps["step"].to_pylist() == list(range(400))
+    (hours,) = factors_of(HALF_LIFE_S)["3600000000"].to_pylist()
+    assert hours[336] == fade(1.0, 336 * 3_600.0, HALF_LIFE_S) == 0.5
+    assert len(hours) == MAX_HALF_LIVES * 336 + 1
