@@ -19,6 +19,7 @@ Read in this order; a module imports only from the ones above it:
     ledger        what is never renumbered: dictionary ids, bucket maps
     profile       what the cookie carries between requests
     learn         one event, one new profile
+    base64url     bytes as characters, in one spelling
     compact       the profile as claims of the ledger's integers
     predicates    the slow truth: one predicate, one visitor
     spans         parts of a line

@@ -7,13 +7,14 @@ at the end, so that older and newer cookies still read.
 
 from __future__ import annotations
 
-import binascii
+import functools
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
+from decisions.base64url import decode64, encode64
 from decisions.errors import ProfileError
 from decisions.learn import MAX_RECENT, MAX_WEIGHT
 from decisions.ledger import COUNTER, KEY, RULE
@@ -23,6 +24,7 @@ WEIGHT_UNIT = 1e-8  # so fine that a weight re-written a hundred times reads the
 KEEP_INTERESTS, KEEP_VIEWS = 12, 4  # these stay while only the aim is missed, not the limit
 
 _replace = msgspec.structs.replace
+_encode = msgspec.json.Encoder().encode
 _MOST = 2**53 - 1  # what JSON carries exactly everywhere
 _MOST_MS = 253_402_300_800_000  # the year 10000
 _MOST_UNITS = round(MAX_WEIGHT / WEIGHT_UNIT)
@@ -32,9 +34,6 @@ Weights: TypeAlias = Annotated[
     list[Annotated[int, msgspec.Meta(ge=0, le=_MOST_UNITS)]], msgspec.Meta(max_length=512)
 ]
 Hashes: TypeAlias = Annotated[str, msgspec.Meta(max_length=1_024)]  # base64url
-
-_TO_URL = bytes.maketrans(b"+/", b"-_")
-_FROM_URL = bytes.maketrans(b"-_+/=", b"+/!!!")  # one spelling only: the others are no base64url
 
 
 class Packed(msgspec.Struct, frozen=True, array_like=True):
@@ -88,27 +87,29 @@ def pack(profile: Profile, ids: Mapping[str, int]) -> Packed:
         for number, hashes in _numbered(session.views, KEY, ids):
             views += number, len(hashes) // VIEW_BYTES
             items += hashes
-        held = [number for number, _ in _numbered(dict.fromkeys(session.held), RULE, ids)]
-    customer = profile.customer
+        if session.held:
+            held = [number for number, _ in _numbered(dict.fromkeys(session.held), RULE, ids)]
+    caps: list[list[int]] = []
+    if profile.caps:
+        for number, seen in _numbered(profile.caps, RULE, ids):
+            caps.append([number, *[_age(base_s, at_s) for at_s in seen]])
+    customer, recent = profile.customer, profile.recent
     return Packed(
-        seen_ms=seen_ms,
-        at_age_ms=max(0, seen_ms - round(profile.at_s * 1000)),
-        first_seen_age=_age(base_s, profile.first_seen_s),
-        visits=profile.visits,
-        interests=interests,
-        counts=counts,
-        cart=cart,
-        session=times,
-        views=views,
-        items=_text(items),
-        caps=[
-            [number, *[_age(base_s, at_s) for at_s in seen]]
-            for number, seen in _numbered(profile.caps, RULE, ids)
-        ],
-        recent=_text(struct.pack(f">{len(profile.recent)}I", *profile.recent)),
-        customer=_text(customer.to_bytes(8, "big")) if customer else "",
-        authenticated_s=profile.authenticated_until_s - base_s if customer else 0,
-        held=held,
+        seen_ms,
+        max(0, seen_ms - round(profile.at_s * 1000)),
+        _age(base_s, profile.first_seen_s),
+        profile.visits,
+        interests,
+        counts,
+        cart,
+        times,
+        views,
+        _text(items),
+        caps,
+        _text(_events_of(len(recent)).pack(*recent)),
+        _text(customer.to_bytes(8, "big")) if customer else "",
+        profile.authenticated_until_s - base_s if customer else 0,
+        held,
     )
 
 
@@ -130,9 +131,7 @@ def _numbered(
 
 
 def _text(raw: bytes) -> str:
-    if not raw:
-        return ""
-    return binascii.b2a_base64(raw, newline=False).translate(_TO_URL, b"=").decode()
+    return encode64(raw).decode() if raw else ""
 
 
 def unpack(raw: Packed | list[Any], names: Sequence[str], visitor: str = "") -> Profile:
@@ -149,27 +148,29 @@ def unpack(raw: Packed | list[Any], names: Sequence[str], visitor: str = "") -> 
         raise ProfileError(f"expected a customer of 8 bytes, got {len(customer)}")
     if len(cart) not in (0, 3):
         raise ProfileError(f"expected a cart of 3 numbers, got {len(cart)}")
+    weights = _named(_pairs(raw.interests), KEY, names)
     return Profile(
         visitor=visitor,
         seen_s=raw.seen_ms / 1000,
         at_s=(raw.seen_ms - raw.at_age_ms) / 1000,
         first_seen_s=base_s - raw.first_seen_age,
         visits=raw.visits,
-        interests={
-            key: weight * WEIGHT_UNIT
-            for key, weight in _named(_pairs(raw.interests), KEY, names).items()
-        },
+        interests={key: weight * WEIGHT_UNIT for key, weight in weights.items()},
         counts=_named(_pairs(raw.counts), COUNTER, names),
         cart=Cart(cart[0], cart[1] / 100, base_s - cart[2]) if cart else NO_CART,
         session=_session(raw, base_s, names),
-        caps={
-            rule: tuple([base_s - age for age in ages])
-            for rule, ages in _named(_headed(raw.caps), RULE, names).items()
-        },
+        caps=_caps(raw.caps, base_s, names) if raw.caps else {},
         recent=_events(raw.recent),
         customer=int.from_bytes(customer, "big"),
         authenticated_until_s=base_s + raw.authenticated_s if customer else 0,
     )
+
+
+def _caps(caps: list[list[int]], base_s: int, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    if not all(caps):
+        raise ProfileError("expected the number of a rule, got an empty list")
+    seen = _named([(numbers[0], numbers[1:]) for numbers in caps], RULE, names)
+    return {rule: tuple([base_s - age for age in ages]) for rule, ages in seen.items()}
 
 
 def _session(raw: Packed, base_s: int, names: Sequence[str]) -> Session | None:
@@ -183,20 +184,14 @@ def _session(raw: Packed, base_s: int, names: Sequence[str]) -> Session | None:
         start += count * VIEW_BYTES
     if start != len(items):
         raise ProfileError(f"expected hashes of {start} bytes, got {len(items)}")
-    held = tuple(_named([(number, None) for number in raw.held], RULE, names))
+    held = tuple(_named(zip(raw.held, raw.held, strict=True), RULE, names)) if raw.held else ()
     return Session(base_s - raw.session[0], base_s - raw.session[1], views, held)
 
 
 def _pairs(flat: list[int]) -> Iterable[tuple[int, int]]:
     if len(flat) % 2:
         raise ProfileError(f"expected pairs of numbers, got {len(flat)} numbers")
-    return zip(flat[::2], flat[1::2], strict=True)
-
-
-def _headed(lists: list[list[int]]) -> list[tuple[int, list[int]]]:
-    if not all(lists):
-        raise ProfileError("expected the number of a rule, got an empty list")
-    return [(numbers[0], numbers[1:]) for numbers in lists]
+    return zip(flat[::2], flat[1::2])  # noqa: B905 # as many of both: their number is even
 
 
 def _named(
@@ -219,14 +214,9 @@ def _named(
 def _bytes(text: str) -> bytes:
     if not text:
         return b""
-    try:
-        raw = binascii.a2b_base64(
-            text.encode("ascii").translate(_FROM_URL) + b"=" * (-len(text) % 4), strict_mode=True
-        )
-    except ValueError as error:
-        raise ProfileError(f"expected base64url, got {text[:16]!r}") from error
-    if len(text) % 4 and _text(raw) != text:
-        raise ProfileError(f"expected base64url in its one spelling, got {text[:16]!r}")
+    raw = decode64(text.encode()) if text.isascii() else None
+    if raw is None:
+        raise ProfileError(f"expected base64url, got {text[:16]!r}")
     return raw
 
 
@@ -234,25 +224,30 @@ def _events(text: str) -> tuple[int, ...]:
     raw = _bytes(text)
     if len(raw) % 4:
         raise ProfileError(f"expected hashes of 4 bytes, got {len(raw)} bytes")
-    return struct.unpack(f">{len(raw) // 4}I", raw)
+    return _events_of(len(raw) // 4).unpack(raw)
 
 
-def fit(profile: Profile, ids: Mapping[str, int], *, aim: int, limit: int) -> Packed:
-    """The claims of as much of the profile as fits; what weighs least goes first.
+@functools.cache  # a cookie's length bounds how many there are
+def _events_of(count: int) -> struct.Struct:
+    return struct.Struct(f">{count}I")
 
-    aim, limit: bytes of JSON. Above the aim, interests beyond KEEP_INTERESTS and views beyond
-    KEEP_VIEWS go. Above the limit go half of what was kept, all views, what is held, caps, counts
-    and at last everything but the visit itself, the cart, the sign-in and the last event ids, which
-    take less than 250 bytes.
+
+def fit(profile: Profile, ids: Mapping[str, int], *, aim: int, limit: int) -> bytes:
+    """The claims of as much of the profile as fits, as JSON; what weighs least goes first.
+
+    aim, limit: bytes. Above the aim, interests beyond KEEP_INTERESTS and views beyond KEEP_VIEWS
+    go. Above the limit go half of what was kept, all views, what is held, caps, counts and at last
+    everything but the visit itself, the cart, the sign-in and the last event ids, which take less
+    than 250 bytes.
     """
-    packed = pack(profile, ids)
-    size = len(msgspec.json.encode(packed))
+    packed = _encode(pack(profile, ids))
     for less, most in ((_spare, aim), (_needy, limit)):
+        if len(packed) <= most:
+            return packed
         for smaller in less(profile):
-            if size <= most:
+            profile, packed = smaller, _encode(pack(smaller, ids))
+            if len(packed) <= most:
                 return packed
-            profile, packed = smaller, pack(smaller, ids)
-            size = len(msgspec.json.encode(packed))
     return packed
 
 

@@ -214,18 +214,18 @@ class CookieJar:
             return self.forget(PROFILE)
         if names is not self._names:
             self._names, self._ids = names, ids_of(names)
-        key, frame = self._ring().signing, self._frame("profile", now_s, self._profile_s)
-        frame |= {"sub": profile.visitor}
-        fixed = len(msgspec.json.encode(frame)) + len(',"p":')
+        key = self._ring().signing
+        frame = self._frame("profile", now_s, self._profile_s)
+        frame["sub"] = profile.visitor
+        claims = msgspec.json.encode(frame)[:-1] + b',"p":'
         around = len(PROFILE) + len(key.header) + len("=..") + _MAC_CHARACTERS
         packed = fit(
             profile,
             self._ids,
-            aim=(AIM_PROFILE_BYTES - around) * 3 // 4 - fixed,
-            limit=(MAX_PROFILE_BYTES - around) * 3 // 4 - fixed,
+            aim=(AIM_PROFILE_BYTES - around) * 3 // 4 - len(claims) - 1,
+            limit=(MAX_PROFILE_BYTES - around) * 3 // 4 - len(claims) - 1,
         )
-        token = sign(msgspec.json.encode(frame | {"p": packed}), key)
-        return self._set(PROFILE, token, self._profile_s)
+        return self._set(PROFILE, sign(claims + packed + b"}", key), self._profile_s)
 
     def write_choice(self, choice: Choice, now_s: float) -> bytes:
         """The Set-Cookie value that keeps a consent choice."""

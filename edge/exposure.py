@@ -17,8 +17,9 @@ from typing import TypeAlias
 
 import msgspec
 
+from decisions.base64url import decode64, encode64
 from edge.keyring import Key, KeyRing
-from edge.tokens import LEEWAY_S, Refusal, decode64, encode64
+from edge.tokens import LEEWAY_S, Refusal
 
 CHARACTERS = 52
 MAX_AGE_S = 7 * 86_400.0  # the window of a goal, where a playbook does not say otherwise

@@ -12,8 +12,8 @@ from typing import Any
 import jwt
 import msgspec
 
+from decisions.base64url import decode64
 from edge.keyring import KeyRing
-from edge.tokens import decode64
 
 AUDIENCE = "edgewise-identify"
 LONGEST_S = 300  # from `iat` to `exp`: it travels through the page, once

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from decisions.base64url import decode64, encode64
 from edge.exposure import (
     CHARACTERS,
     MAX_AGE_S,
@@ -18,7 +19,7 @@ from edge.exposure import (
     visitor_hash,
 )
 from edge.keyring import KeyRing, key_of
-from edge.tokens import LEEWAY_S, Refusal, decode64, encode64
+from edge.tokens import LEEWAY_S, Refusal
 
 NOW = 1_795_000_000
 KEY, OLD = key_of("2026-11", b"1" * 32), key_of("2025-11", b"2" * 32)

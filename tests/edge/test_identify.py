@@ -9,8 +9,8 @@ import jwt
 import msgspec
 import pytest
 
+from decisions.base64url import encode64
 from edge.identify import MOST_AUTH_S, Identities
-from edge.tokens import encode64
 from tests.edge.shop import IDENTIFY_KEYS, NOW_S, identify_token
 
 IDENTITIES = Identities(lambda: IDENTIFY_KEYS)

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from decisions.base64url import decode64, encode64
 from edge.keyring import Key, KeyRing, key_of
-from edge.tokens import LEEWAY_S, Refusal, decode64, encode64, sign, timely, verify
+from edge.tokens import LEEWAY_S, Refusal, sign, timely, verify
 
 KEY, OTHER = key_of("one", b"1" * 32), key_of("two", b"2" * 32)
 RING = KeyRing((KEY, OTHER))
