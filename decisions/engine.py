@@ -131,13 +131,11 @@ def _first(
         try:
             if (scan or place in unsure) and slot.condition(place)(facts) is not True:
                 continue
+            if rule.plain and chance == 1.0 and not (steps or left or around.control.paused):
+                return slot.plain.get(place) or _plain(slot, place)
             outcome = _consider(rule, facts, around, left)
-        except EvaluationError as error:
-            if why_absent is not None:
-                steps.append(_error_value(rule, error, why_absent))
-            continue
         except Exception as error:  # one broken rule must not take the slot from the others
-            steps.append(Step(rule.id, Reason.ERROR, type(error).__name__))
+            steps += _broken(rule, error, why_absent)
             continue
         steps.append(outcome.step)
         chance *= outcome.chance
@@ -152,6 +150,15 @@ def _first(
         probability=chance,
         holdout=_skipped(around, left),
     )
+
+
+def _plain(slot: Slot, place: int) -> Decision:
+    """What the first rule that matches shows, if nothing but its condition can hold it back; made
+    once, the same for everybody."""
+    rule = slot.rules[place]
+    outcome = Outcome(Step(rule.id, Reason.MATCH), "")
+    made = slot.plain[place] = _taken(slot, rule, outcome, (outcome.step,), 1.0)
+    return made
 
 
 def _held_out(slot: Slot, out: Holdout) -> Decision:
@@ -290,8 +297,15 @@ def _draw(around: Circumstances, left: dict[str, float]) -> float:
     return out.share() if left[out.salt] == 0.0 else 1.0 - out.share()
 
 
-def _error_value(rule: Rule, error: EvaluationError, why_absent: Callable[[str], str]) -> Step:
-    """CEL's error value as a step: which value was absent and why, or what else went wrong."""
+def _broken(
+    rule: Rule, error: Exception, why_absent: Callable[[str], str] | None
+) -> tuple[Step, ...]:
+    """What a rule that breaks adds to the steps. CEL's error value is no match, and a step only
+    where absences are steps: which value was absent and why, or what else went wrong."""
+    if not isinstance(error, EvaluationError):
+        return (Step(rule.id, Reason.ERROR, type(error).__name__),)
+    if why_absent is None:
+        return ()
     if error.absent:
-        return Step(rule.id, Reason.ABSENT, why_absent(error.absent))
-    return Step(rule.id, Reason.ERROR, str(error))
+        return (Step(rule.id, Reason.ABSENT, why_absent(error.absent)),)
+    return (Step(rule.id, Reason.ERROR, str(error)),)

@@ -49,6 +49,10 @@ class Facts(dict[str, Any]):
         self.grants = opening.grants
         self.now_s = now_s
 
+    def settle(self) -> None:
+        """What is here by now was given; what comes later is derived from it."""
+        self._given = len(self)
+
     @classmethod
     def of(cls, gate: Gate, nested: Mapping[str, Any], grants: int, now_s: float) -> Facts:
         """The facts of nested maps, such as {"geo": {"country": "FR"}, "segments": {"loyal"}}."""
@@ -68,7 +72,8 @@ class Facts(dict[str, Any]):
     def digest(self) -> bytes:
         """4 bytes that tell apart what was given under which grants; what is derived is no part
         of it."""
-        given = dict(islice(self.items(), self._given))
+        derived = len(self) > self._given
+        given = dict(islice(self.items(), self._given)) if derived else self
         try:
             canonical = _ENCODER.encode((self.grants, given))
         except UnicodeEncodeError:  # half of a surrogate pair, from who wrote facts by hand
@@ -121,17 +126,18 @@ class Gate:
         """
         opening = self.opening(grants)
         takes = opening.takes
-        taken = dict(sure)
+        facts = Facts(opening, sure, now_s)
         for name in sure.keys() - takes.keys():  # seldom any: who collects knows the grants
-            del taken[name]
+            del facts[name]
         for name, sift in opening.sifts:
-            if name in taken and (value := sift(taken.pop(name))) is not ABSENT:
-                taken[name] = value
+            if name in facts and (value := sift(facts.pop(name))) is not ABSENT:
+                facts[name] = value
         for name, value in values.items():
             take = takes.get(name)
             if take is not None and (value := take(value)) is not ABSENT:
-                taken[name] = value
-        return Facts(opening, taken, now_s)
+                facts[name] = value
+        facts.settle()
+        return facts
 
     def granted(self, values: Mapping[str, Any], grants: int, now_s: float) -> Facts:
         """Facts of values that are already granted and of the right types: nothing is checked."""

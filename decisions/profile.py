@@ -124,7 +124,8 @@ def profile_facts(
         values["visitor.visits"] = profile.visits
         values["visitor.first_seen"] = float(profile.first_seen_s)
     if grants & PERSONALIZATION:
-        left = fade(1.0, moment(profile, now_s) - profile.at_s, half_life_s)
+        now = moment(profile, now_s)
+        left = fade(1.0, now - profile.at_s, half_life_s)
         values["interest"] = {
             key: score(weight * left)
             for key, weight in profile.interests.items()
@@ -133,9 +134,9 @@ def profile_facts(
         values["counts"] = {
             name: count for name, count in profile.counts.items() if name[:1] != UNKNOWN
         }
-        if (session := live_session(profile, now_s)) is not None:
+        if (session := live_session(profile, now)) is not None:
             values["session.started_at"] = float(session.started_s)
-            values["session.seconds"] = moment(profile, now_s) - session.started_s
+            values["session.seconds"] = now - session.started_s
             values["session.views"] = {
                 key: len(items) // VIEW_BYTES
                 for key, items in session.views.items()

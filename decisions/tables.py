@@ -81,9 +81,20 @@ class SlotHead(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Slot:
-    """A slot at work: its rules in match order, their index, and the conditions made so far."""
+    """A slot at work: its rules in match order, their index, and what was made of them so far:
+    conditions, and the decisions of plain rules, which are the same for everybody."""
 
-    __slots__ = ("conditions", "default", "held", "index", "json", "name", "rules", "schema")
+    __slots__ = (
+        "conditions",
+        "default",
+        "held",
+        "index",
+        "json",
+        "name",
+        "plain",
+        "rules",
+        "schema",
+    )
 
     def __init__(
         self, head: SlotHead, schema: Schema, rules: tuple[Rule, ...], index: Index
@@ -91,6 +102,7 @@ class Slot:
         self.name, self.default, self.json = head.name, head.default, head.json
         self.schema, self.rules, self.index = schema, rules, index
         self.conditions: dict[int, Condition] = {}
+        self.plain: dict[int, Any] = {}  # place → Decision, which `engine` makes
         self.held = {rule.id: place for place, rule in enumerate(rules) if rule.holds}
 
     def condition(self, place: int) -> Condition:

@@ -33,13 +33,14 @@ def decided(services: Services, visit: Visit, slots: Collection[str]) -> list[wi
     page: set[str] = set()
     known = visit.known(page)
     marks = marks_of(services, visit, known)
+    tells = are_names_told(services, visit)
     for slot in visit.serving.in_order(slots):
-        made = shown[slot] = show(services, visit, slot, known)
+        made = shown[slot] = show(services, visit, slot, known, tells)
         if made.text:
             page.add(made.decision.fragment)
             if visit.preview is None:
                 visit.hold(made.decision)
-    return [_carried(services, visit, marks, shown[slot], known) for slot in slots]
+    return [_carried(services, visit, marks, shown[slot], known, tells) for slot in slots]
 
 
 def marks_of(services: Services, visit: Visit, known: Known) -> Marks:
@@ -61,10 +62,9 @@ def without_snapshot(services: Services, slots: Iterable[str]) -> list[wire.Show
     return shown
 
 
-def show(services: Services, visit: Visit, slot: str, known: Known) -> Shown:
-    """One decision and its text, counted."""
-    explain = are_names_told(services, visit)
-    shown = visit.show(slot, known, services.complaints.about, explain=explain)
+def show(services: Services, visit: Visit, slot: str, known: Known, tells: bool) -> Shown:
+    """One decision and its text, counted. tells: `are_names_told`, of the whole visit."""
+    shown = visit.show(slot, known, services.complaints.about, explain=tells)
     there = slot in visit.serving.program.slots  # a counter per name that somebody made up: no
     series = DECISIONS if visit.preview is None else PREVIEWED
     count(services, slot if there else "", shown.decision.reason, series)
@@ -106,7 +106,7 @@ def log(services: Services, visit: Visit, marks: Marks, decision: Decision, id_:
 
 
 def _carried(
-    services: Services, visit: Visit, marks: Marks, shown: Shown, known: Known
+    services: Services, visit: Visit, marks: Marks, shown: Shown, known: Known, tells: bool
 ) -> wire.Shown:
     decision = shown.decision
     is_exposed = visit.preview is None and is_told(shown)
@@ -119,7 +119,7 @@ def _carried(
         json=msgspec.Raw(shown.text.encode()) if shown.is_json else msgspec.UNSET,
         x=x,
     )
-    if not are_names_told(services, visit):
+    if not tells:
         return reply
     return msgspec.structs.replace(
         reply,

@@ -25,7 +25,7 @@ _COUNTRY = re.compile(rb"[A-Za-z]{2}")
 _NOWHERE = {b"XX", b"T1", b"ZZ"}  # what CDNs send for unknown and for Tor
 _PLACE = re.compile(r"[\w .,'()/-]{1,64}")
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
-_UTM = ("source", "medium", "campaign", "term", "content")
+_UTM = [(f"utm.{n}", f"utm_{n}") for n in ("source", "medium", "campaign", "term", "content")]
 
 _BOT = re.compile(
     r"bot\b|bot[/;]|crawl|spider|slurp|preview|headlesschrome|^curl|^python|^wget", re.I
@@ -102,9 +102,9 @@ def _page_facts(facts: dict[str, Any], page: wire.Page, query_keys: Collection[s
         given = page.query if isinstance(page.query, dict) else wire.query(page.query.encode())
         asked = {**wire.query(rest.encode()), **given}
         facts.update((f"page.query.{key}", asked[key]) for key in query_keys if key in asked)
-        for name in _UTM:
-            if value := asked.get(f"utm_{name}"):
-                facts[f"utm.{name}"] = value[: wire.MAX_WORD]
+        for name, key in _UTM:
+            if value := asked.get(key):
+                facts[name] = value[: wire.MAX_WORD]
 
 
 def _host(url: str) -> str:

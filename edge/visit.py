@@ -115,9 +115,9 @@ class Visit:
             return None
         return membership.lookup(customer)
 
-    def facts(self) -> Facts:
-        """What is known now, and granted."""
-        program, grants = self.serving.program, self.grants
+    def facts(self, grants: int) -> Facts:
+        """What is known now, and granted. grants: of this visit."""
+        program = self.serving.program
         sure = dict(self.context)
         if self.profile is not NOBODY:
             half_life_s = self.serving.learning.half_life_s
@@ -131,21 +131,22 @@ class Visit:
                 declared[f"scores.{name}"] = score
         return program.gate.flat(declared, grants, self.now_s, sure)
 
-    def units(self) -> Units | None:
-        """The ids that experiments may split by."""
+    def units(self, grants: int) -> Units | None:
+        """The ids that experiments may split by. grants: of this visit."""
         profile = self.profile
         if not profile.visitor:
             return None
-        customer = f"{profile.customer:016x}" if self.grants & AUTHENTICATED else ""
+        customer = f"{profile.customer:016x}" if grants & AUTHENTICATED else ""
         return Units(visitor=profile.visitor, customer=customer, session=profile.session_id)
 
     def known(self, page: Collection[str] = ()) -> Known:
         """What deciding needs, for all slots of this visit. page: the fragments that its slots
         show so far; may grow."""
-        facts = self.facts()
+        grants = self.grants
+        facts = self.facts(grants)
         around = self.serving.program.around(
             facts,
-            unit=self.units(),
+            unit=self.units(grants),
             seen=seen_rules(self.profile) if self.profile.caps else (),
             stale=self.serving.is_stale(self.now_s),
             shown=page,

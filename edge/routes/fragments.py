@@ -47,7 +47,7 @@ def one(services: Services, scope: Scope, headers: dict[bytes, bytes], _: bytes)
     if _PREVIEWED in query:
         preview = services.previews.read(wire.query(query).get(PREVIEW, ""))
     visit, known = services.reception.ask(serving, headers, query, preview)
-    shown = answers.show(services, visit, slot, known)
+    shown = answers.show(services, visit, slot, known, answers.are_names_told(services, visit))
     if visit.is_logged and answers.is_told(shown):
         marks, row_id = answers.marks_of(services, visit, known), services.intake.row_id()
         answers.log(services, visit, marks, shown.decision, row_id)

@@ -109,7 +109,7 @@ A_KEY, A_RULE = IDS[KEY + KEYS[0]], IDS["r/" + RULES[0]]
         ({"caps": [[]]}, "expected the number of a rule, got an empty list"),
         ({"recent": "AAAA"}, "expected hashes of 4 bytes, got 3 bytes"),
         ({"recent": "AAA+AA"}, "expected base64url, got 'AAA+AA'"),
-        ({"recent": "AAAAAB"}, "one spelling, got 'AAAAAB'"),
+        ({"recent": "AAAAAB"}, "expected base64url, got 'AAAAAB'"),
         ({"recent": "A"}, "expected base64url, got 'A'"),
         ({"recent": "AA=="}, "expected base64url, got 'AA=='"),
         ({"recent": "é"}, "expected base64url"),

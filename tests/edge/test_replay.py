@@ -156,7 +156,8 @@ async def test_what_an_edge_decided_comes_out_again(site: Site) -> None:
         served.current, headers | {b"cookie": cookie.encode()}, NO_PAGE
     )
     facts = {
-        name: sorted(v) if isinstance(v, frozenset) else v for name, v in visit.facts().items()
+        name: sorted(v) if isinstance(v, frozenset) else v
+        for name, v in visit.facts(visit.grants).items()
     }
 
     more = ["--visitor", visit.profile.visitor, "--session", visit.profile.session_id]
