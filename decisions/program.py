@@ -56,6 +56,7 @@ class Program:
             tags={tag.name: (tag.needs, tag.condition(head.schema)) for tag in head.tags},
         )
         self._templates: dict[str, Template] = {}
+        self._texts = {"": ""}  # of fragments that ask for nothing: bytes, the same for everybody
 
     def decide(
         self,
@@ -136,9 +137,13 @@ class Program:
 
     def render(self, decision: Decision, facts: Mapping[str, Any]) -> str:
         """The text of the decision's fragment for these flat facts, "" for none."""
-        if not decision.fragment:
-            return ""
-        return self.template(decision.fragment).render(overlaid(decision.with_, facts))
+        text = self._texts.get(decision.fragment)
+        if text is None:
+            template = self.template(decision.fragment)
+            text = template.render(overlaid(decision.with_, facts))
+            if not template.asks:
+                self._texts[decision.fragment] = text
+        return text
 
     def template(self, fragment: str) -> Template:
         """The ops of a fragment, decoded when they are first asked for. Raises KeyError."""

@@ -64,6 +64,11 @@ class Template(msgspec.Struct, frozen=True, array_like=True):
         """Every name read, in the order of the text."""
         return tuple(tokens_of(self.ops, ()))
 
+    @property
+    def asks(self) -> bool:
+        """Whether anything in it depends on the visitor."""
+        return any(type(op) is not Text for op in self.ops)
+
     def render(self, source: Lookup | Mapping[str, Any]) -> str:
         """The text for one visitor. source: flat facts, by whole dotted names; see `overlaid`."""
         ops = self.ops
