@@ -28,6 +28,7 @@ Read in this order; a module imports only from the ones above it:
     admin         status, metrics, explain: the private listener
     node          one process per node: syncer, admin, and Granian's workers
     published     what a store holds, for commands that look at it
+    publishing    the store and the keys of commands that publish, and how they tell what they did
     sarif         problems as code hosts take them
     commands      one file per command (a package)
     cli           the one command

@@ -31,7 +31,11 @@ COMMANDS = {
     "replay": "make a decision once more from its token, and say whether it comes out the same",
     "inspect": "what a store holds",
     "verify": "check every signature and hash of a store's newest version",
-    "keys": "make and rotate keys",
+    "renew": "the newest version once more, with a new date",
+    "rollback": "the parts of an earlier version, under a new number",
+    "promote": "what one channel has becomes another's next version",
+    "gc": "what no version needs any more, listed or removed",
+    "keys": "make, rotate and retire keys",
     "health": "ask the node on this machine whether it is alive, or ready",
 }
 _TOKEN = re.compile(r"-[\w-]{51}", re.ASCII)  # no option is as long, nor holds only these

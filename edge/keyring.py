@@ -94,6 +94,12 @@ class KeyRing:
         """The ring with a new key that signs from now on."""
         return KeyRing((key_of(kid, secret), *self.keys))
 
+    def without(self, kid: str) -> KeyRing | None:
+        """The ring without a key that only verifies; None if there is none of that name."""
+        rest = tuple(key for key in self.keys if key.kid != kid)
+        known = len(rest) < len(self.keys) and kid != self.signing.kid
+        return KeyRing(rest) if known else None
+
 
 def _key(jwk: _Jwk, place: str) -> Key:
     if jwk.kty != "oct" or jwk.alg != "HS256" or jwk.use != "sig":

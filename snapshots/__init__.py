@@ -16,6 +16,8 @@ Read in this order; a module imports only from the ones above it:
     store         where bundles live: memory, obstore, read-only HTTP (a package)
     history       the newest ledger and versions of a store, and whether they agree
     publish       parts in, a new version in the store, or nothing
+    reissue       a version that is there, under a new number: renewed, rolled back, promoted
+    garbage       what no version needs any more: found and removed
     local         the copy on a node's disk: what a cold start and the workers open
     sync          poll, trust, fetch, verify, point
     eventlog      rows in, rotating NDJSON files out

@@ -27,13 +27,13 @@ from snapshots.manifest import (
     version_path,
     versions_prefix,
 )
-from snapshots.store.protocol import Store
+from snapshots.store.protocol import ReadableStore, Store
 from snapshots.trust import Limits
 
 LEDGERS = "ledger/"
 MAX_LEDGER_BYTES = 64 * 2**20  # a million names
 
-_NUMBERED = re.compile(r"(?:.*/)?([1-9][0-9]{0,15})\.jws", re.ASCII)
+_NUMBERED = re.compile(r"([1-9][0-9]{0,15})\.jws", re.ASCII)
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -84,6 +84,16 @@ def highest(store: Store, channel: str, keys: PublicKeys) -> tuple[Manifest, byt
     return None
 
 
+def version_of(store: ReadableStore, channel: str, version: int, keys: PublicKeys) -> Manifest:
+    """That version of a channel. Raises NotThere, and Untrusted for what is not ours."""
+    token = store.read(version_path(channel, version), Limits().manifest_bytes)
+    manifest = signing.verify(token, keys)
+    if (manifest.channel, manifest.version) != (channel, version):
+        found = f"version {manifest.version} of {manifest.channel}"
+        raise Conflict(f"expected version {version} of {channel}, got {found} - at {store.where}")
+    return manifest
+
+
 def newest_ledger(store: Store, keys: PublicKeys) -> Recorded:
     """The newest ledger, which every channel's newest version still agrees with.
 
@@ -110,8 +120,14 @@ def ledger_path(revision: int) -> str:
 
 def numbers(store: Store, prefix: str) -> list[int]:
     """The numbers of the numbered files of a folder, highest first."""
-    found = (_NUMBERED.fullmatch(path) for path in store.list(prefix))
-    return sorted((int(match[1]) for match in found if match), reverse=True)
+    found = (number_of(path, prefix) for path in store.list(prefix))
+    return sorted(filter(None, found), reverse=True)
+
+
+def number_of(path: str, prefix: str) -> int:
+    """The number of a numbered file of a folder, 0 for any other path."""
+    match = _NUMBERED.fullmatch(path.removeprefix(prefix))
+    return int(match[1]) if match and path.startswith(prefix) else 0
 
 
 def free_number(after: int, taken: Sequence[int]) -> int:
@@ -153,7 +169,7 @@ def _check_named(store: Store, manifest: Manifest, newest: Recorded, keys: Publi
             f"{expected}, got {newer} that our keys signed - {at}: {put_back}; "
             "or put the public key that signed it into the key set"
         )
-    found = newest if newest.revision == named.revision else _named_at(store, named, keys)
+    found = newest if newest.revision == named.revision else named_ledger(store, named, keys)
     if found is None:
         raise Conflict(
             f"{expected}, got only the later revision {newest.revision} - {at}: {put_back}"
@@ -171,7 +187,8 @@ def _check_named(store: Store, manifest: Manifest, newest: Recorded, keys: Publi
         )
 
 
-def _named_at(store: Store, named: LedgerRef, keys: PublicKeys) -> Recorded | None:
+def named_ledger(store: Store, named: LedgerRef, keys: PublicKeys) -> Recorded | None:
+    """The ledger that a manifest names, or None where it is lost or not ours."""
     try:
         return _ledger_at(store, named.revision, keys)
     except NotThere:

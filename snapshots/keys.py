@@ -129,6 +129,34 @@ def write_keys(directory: Path, key: PrivateKey) -> None:
             file.write(text)
 
 
+def rotate_keys(directory: Path) -> PrivateKey:
+    """A new key that signs from now on; those before it still count. Raises KeysRefused.
+
+    The public set is written first: a publisher that dies between the two signs as before.
+    """
+    before = read_public(directory / PUBLIC_FILE)
+    read_private(directory / PRIVATE_FILE)  # whoever has none is no publisher
+    key = new_key(demo=any(map(is_demo, before)))
+    _replace(directory / PUBLIC_FILE, public_text({**key.public(), **before}), 0o644)
+    _replace(directory / PRIVATE_FILE, private_text(key), 0o600)
+    return key
+
+
+def retire_key(directory: Path, kid: str) -> None:
+    """What this key signed counts no more. Raises KeysRefused for a key that is not in the set, is
+    the last one, or still signs."""
+    path = directory / PUBLIC_FILE
+    keys = read_public(path)
+    if kid not in keys:
+        raise KeysRefused(f"expected one of {', '.join(keys)}, got {kid} - at {path}")
+    private = directory / PRIVATE_FILE
+    if len(keys) == 1 or (private.exists() and read_private(private).kid == kid):
+        raise KeysRefused(
+            f"expected a key that no longer signs, got {kid} - at {path}: rotate first"
+        )
+    _replace(path, public_text({name: key for name, key in keys.items() if name != kid}), 0o644)
+
+
 def read_public(path: Path) -> dict[str, Ed25519PublicKey]:
     """The set of keys whose signatures count, from a JWK set file."""
     return parse_public(_read(path), path.name)
@@ -162,6 +190,19 @@ def parse_private(text: bytes, where: str) -> PrivateKey:
     if key.public_key() != public:
         raise KeysRefused(f"expected d and x of one key, they belong to two - at {place}")
     return PrivateKey(kid, key)
+
+
+def _replace(path: Path, text: str, mode: int) -> None:
+    """All or nothing; readable as it should be from its first byte."""
+    unfinished = path.with_name(f"{path.name}.new")
+    try:
+        unfinished.unlink(missing_ok=True)
+        handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write(text)
+        unfinished.replace(path)
+    except OSError as error:
+        raise KeysRefused(f"expected to write keys, {error.strerror} - at {path}") from None
 
 
 def _text(kid: str, key: Ed25519PublicKey, secret: str) -> str:

@@ -16,6 +16,7 @@ FORMAT = 1
 READABLE = frozenset({1})
 MAX_VERSION = 2**53 - 1  # what every JSON reader holds exactly
 CHANNELS = "channels/"
+PARTS = "parts/"
 
 _CHANNEL = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 _PART = re.compile(r"[a-z0-9][a-z0-9-]{0,62}(/[a-z0-9][a-z0-9-]{0,62}){0,3}", re.ASCII)
@@ -120,7 +121,7 @@ def versions_prefix(channel: str) -> str:
 
 def part_path(ref: PartRef) -> str:
     """Where the part's stored bytes lie: their own hash."""
-    return f"parts/{ref.sha256}"
+    return f"{PARTS}{ref.sha256}"
 
 
 def _check(manifest: Manifest) -> None:

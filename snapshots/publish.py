@@ -63,7 +63,7 @@ def publish(
     """
     trusted = {**(keys or {}), **key.public()}
     refs = tuple(sorted((part.ref for part in parts), key=lambda ref: ref.name))
-    _check_channel(channel)
+    check_channel(channel)
     check_sizes(refs, limits or Limits())
     draft = Manifest(
         channel=channel,
@@ -73,9 +73,10 @@ def publish(
         ledger=_record(store, ledger, key, since, trusted),
         parts=refs,
     )
+    held = _held(store, trusted)
     for part in parts:
-        _upload(store, part)
-    manifest = _claim(store, draft, key, trusted)
+        _upload(store, part, is_held=part.ref.sha256 in held)
+    manifest = claim(store, draft, key, trusted)
     point(store, channel, trusted)
     return manifest
 
@@ -155,21 +156,31 @@ def _record(
     return grown.ref
 
 
-def _upload(store: Store, part: Packed) -> None:
-    """The part at its address; what lies there already is compared, and mended if it is broken."""
+def _held(store: Store, keys: PublicKeys) -> set[str]:
+    """The parts that some channel's newest version names: they stay."""
+    newest = (history.read_manifest(store, name, keys) for name in history.channels(store))
+    return {part.sha256 for manifest in newest if manifest for part in manifest.parts}
+
+
+def _upload(store: Store, part: Packed, *, is_held: bool) -> None:
+    """The part at its address; what lies there already is compared, and mended if it is broken.
+
+    One that nothing holds is written anew: as it is young then, no `garbage` takes it before its
+    version is claimed.
+    """
     path = part_path(part.ref)
     try:
         store.create(path, part.stored)
     except AlreadyThere:
         try:
-            there = store.read(path, part.ref.bytes)
+            there = store.read(path, part.ref.bytes) if is_held else b""
         except TooLarge:
             there = b""
         if there != part.stored:
             store.replace(path, part.stored)
 
 
-def _claim(store: Store, draft: Manifest, key: PrivateKey, keys: PublicKeys) -> Manifest:
+def claim(store: Store, draft: Manifest, key: PrivateKey, keys: PublicKeys) -> Manifest:
     """The draft as the channel's next version; LedgerMoved if the one before names a later ledger,
     so that the newest version always names the latest ledger that its channel has seen.
 
@@ -190,7 +201,8 @@ def _claim(store: Store, draft: Manifest, key: PrivateKey, keys: PublicKeys) -> 
     raise _too_many(store, versions_prefix(draft.channel))
 
 
-def _check_channel(channel: str) -> None:
+def check_channel(channel: str) -> None:
+    """Raises Conflict for what no channel can be called."""
     if not is_channel(channel):
         raise Conflict(f"expected a channel of lower case, digits and hyphens, got {channel!r}")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import time
-from datetime import UTC, datetime
 
 from edge.published import Published, keys_in
+from edge.publishing import as_json, date
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -14,24 +14,24 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("store", metavar="STORE", help="a folder or a URL")
     parser.add_argument("--channel", default="live", help="the line of bundles (default live)")
     parser.add_argument("--keys", metavar="DIR", help="check the signature by this folder's keys")
+    parser.add_argument("--json", action="store_true", help="tell it as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Prints what is there."""
     found = Published(arguments.store, arguments.channel, keys_in(arguments.keys))
     manifest = found.manifest
+    if arguments.json:
+        print(as_json({"signer": found.signer or None, "manifest": manifest}))
+        return 0
     stale = " (past)" if manifest.is_stale(time.time()) else ""
     signed = f"signed by {found.signer}" if found.signer else "signature not checked: name --keys"
     print(f"{manifest.channel} version {manifest.version}, {signed}")
-    print(f"created    {_date(manifest.created_s)}")
-    print(f"not after  {_date(manifest.not_after_s)}{stale}")
+    print(f"created    {date(manifest.created_s)}")
+    print(f"not after  {date(manifest.not_after_s)}{stale}")
     print(f"ledger     revision {manifest.ledger.revision}, sha256 {manifest.ledger.sha256[:16]}")
     print(f"{'part':<24}{'format':>7}{'stored':>14}{'raw':>14}  sha256")
     for part in manifest.parts:
         sizes = f"{part.bytes:>14,}{part.raw_bytes:>14,}"
         print(f"{part.name:<24}{part.format:>7}{sizes}  {part.sha256[:16]}")
     return 0
-
-
-def _date(at_s: int) -> str:
-    return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,4 +1,4 @@
-"""`edgewise keys new|rotate DIR`: what signs cookies, sign-ins and bundles."""
+"""`edgewise keys new|rotate|retire DIR`: what signs cookies, sign-ins and bundles."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import os
 import secrets
 from pathlib import Path
 
-from edge.errors import CannotServe
+from edge import publishing
+from edge.errors import CannotServe, SettingError
 from edge.keyring import DEMO_PREFIX, KeyFile, KeyRing, key_of
 from edge.worker import COOKIE_FILE, IDENTIFY_FILE
 from snapshots import keys as publisher
@@ -22,28 +23,56 @@ ADVICE = {
 }
 
 
+WHOSE = {"cookie": COOKIE_FILE, "identify": IDENTIFY_FILE, "publisher": publisher.PUBLIC_FILE}
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """What to do, and where."""
     parser.add_argument(
-        "action", choices=["new", "rotate"], help="make all keys, or a newer cookie key"
+        "action",
+        choices=["new", "rotate", "retire"],
+        help="make all keys; make a newer one of one kind; take an old one away",
     )
     parser.add_argument("directory", metavar="DIR", type=Path, help="the folder of the keys")
+    parser.add_argument("kid", nargs="?", metavar="KID", help="the key to retire")
+    parser.add_argument(
+        "--of", choices=list(WHOSE), default="cookie", help="which kind (default cookie)"
+    )
     parser.add_argument("--demo", action="store_true", help="keys that only `serve --dev` takes")
+    parser.add_argument("--json", action="store_true", help="tell it as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Makes or rotates, and says what lies where."""
-    if arguments.action == "rotate":
-        kid = rotate(arguments.directory)
-        print(
-            f"{arguments.directory / COOKIE_FILE}: {kid} signs from now on; the others still count."
-        )
-        print("Copy the file to every edge; nodes take it without a restart.")
+    """Makes, rotates or retires, and says what lies where."""
+    directory, of = arguments.directory, arguments.of
+    path = directory / WHOSE[of]
+    if (arguments.action == "retire") != bool(arguments.kid):
+        raise SettingError("expected a KID with retire, and only there - at keys")
+    if arguments.action == "new":
+        create(directory, demo=arguments.demo)
+        facts = {str(directory / name): purpose for name, purpose in ADVICE.items()}
+        said = "\n".join(f"{name}  {purpose}" for name, purpose in facts.items())
+        print(publishing.told(arguments, said, facts))
         return 0
-    create(arguments.directory, demo=arguments.demo)
-    for name, purpose in ADVICE.items():
-        print(f"{arguments.directory / name}  {purpose}")
+    if arguments.action == "rotate":
+        kid = rotate(directory, of)
+        said = f"{path}: {kid} signs from now on; the others still count.\n{_next(of)}"
+    else:
+        kid = arguments.kid
+        retire(directory, of, kid)
+        said = f"{path}: what {kid} signed counts no more.\nCopy the file to every edge."
+    facts = {"action": arguments.action, "of": of, "kid": kid, "file": str(path)}
+    print(publishing.told(arguments, said, facts))
     return 0
+
+
+def _next(of: str) -> str:
+    if of == "publisher":
+        return (
+            "Copy it to every edge before the next build; when all have it, and the newest version "
+            "is signed by the new key, retire the old one."
+        )
+    return "Copy the file to every edge; nodes take it without a restart."
 
 
 def create(directory: Path, *, demo: bool = False) -> None:
@@ -57,16 +86,36 @@ def create(directory: Path, *, demo: bool = False) -> None:
         _write(directory / name, ring.encode())
 
 
-def rotate(directory: Path) -> str:
-    """A newer cookie key in front of those that verify; its name. Raises CannotServe."""
-    path = directory / COOKIE_FILE
+def rotate(directory: Path, of: str = "cookie") -> str:
+    """A newer key in front of those that verify; its name. Raises CannotServe, KeysRefused."""
+    if of == "publisher":
+        return publisher.rotate_keys(directory).kid
+    path = directory / WHOSE[of]
     ring = KeyFile(path).ring
     kid = _kid(demo=ring.is_demo)
+    _rewrite(path, ring.rotated(kid, secrets.token_bytes(SECRET_BYTES)))
+    return kid
+
+
+def retire(directory: Path, of: str, kid: str) -> None:
+    """Takes a key away. Raises CannotServe or KeysRefused for one that is not there, or signs."""
+    if of == "publisher":
+        publisher.retire_key(directory, kid)
+        return
+    path = directory / WHOSE[of]
+    ring = KeyFile(path).ring
+    rest = ring.without(kid)
+    if rest is None:
+        known = ", ".join(key.kid for key in ring.keys[1:]) or "none: rotate first"
+        raise CannotServe(f"expected a key that only verifies ({known}), got {kid} - at {path}")
+    _rewrite(path, rest)
+
+
+def _rewrite(path: Path, ring: KeyRing) -> None:
     unfinished = path.with_suffix(".new")
     unfinished.unlink(missing_ok=True)
-    _write(unfinished, ring.rotated(kid, secrets.token_bytes(SECRET_BYTES)).encode())
+    _write(unfinished, ring.encode())
     unfinished.replace(path)
-    return kid
 
 
 def _kid(*, demo: bool) -> str:

@@ -6,6 +6,7 @@ import argparse
 import time
 
 from edge.published import Published, keys_in
+from edge.publishing import as_json
 from snapshots.contents import PROGRAM, passed_over, wanted
 from snapshots.errors import SnapshotError
 from snapshots.trust import Limits, accept
@@ -18,26 +19,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keys", default="keys", metavar="DIR", help="has publisher.public.jwks (default keys)"
     )
+    parser.add_argument("--json", action="store_true", help="tell it as JSON")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """0 if an edge would take it, 1 with each thing that is wrong."""
     found = Published(arguments.store, arguments.channel, keys_in(arguments.keys))
-    manifest, wrong = found.manifest, 0
+    manifest, wrong = found.manifest, dict[str, str]()
     accept(manifest, None, channel=arguments.channel, now_s=time.time(), limits=Limits())
     wanted(manifest)
-    print(f"ok      manifest, version {manifest.version}, signed by {found.signer}")
     for part in manifest.parts:
         try:
             found.part(part)
         except SnapshotError as error:
-            wrong += 1
-            print(f"WRONG   {part.name}: {error.reason}: {error}")
-        else:
-            print(f"ok      {part.name}")
+            wrong[part.name] = f"{error.reason}: {error}"
+    rules = 0
     if not wrong:
         rules = sum(len(slot.rules) for slot in found.program().slots.values())
+    unread = passed_over(manifest)
+    if arguments.json:
+        told = {"version": manifest.version, "signer": found.signer, "rules": rules}
+        print(as_json(told | {"wrong": wrong, "passed_over": unread}))
+        return 1 if wrong else 0
+    print(f"ok      manifest, version {manifest.version}, signed by {found.signer}")
+    for part in manifest.parts:
+        name = part.name
+        print(f"WRONG   {name}: {wrong[name]}" if name in wrong else f"ok      {name}")
+    if not wrong:
         print(f"ok      {PROGRAM} opens: {rules} rules")
-    for name in passed_over(manifest):
+    for name in unread:
         print(f"note    {name}: a part of a newer release, not read here")
     return 1 if wrong else 0

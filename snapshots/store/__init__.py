@@ -15,11 +15,12 @@ from snapshots.store.memory import MemoryStore
 from snapshots.store.objects import ObjectStore
 from snapshots.store.opening import open_store, open_writable
 from snapshots.store.origin import HttpStore
-from snapshots.store.protocol import Fetched, ReadableStore, Store
+from snapshots.store.protocol import Fetched, Listed, ReadableStore, Store
 
 __all__ = [
     "Fetched",
     "HttpStore",
+    "Listed",
     "MemoryStore",
     "ObjectStore",
     "ReadableStore",

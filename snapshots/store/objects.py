@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +20,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, NotModifiedError
 from obstore.store import LocalStore, from_url
 
 from snapshots.errors import AlreadyThere, NotThere, StoreUnavailable, TooLarge
-from snapshots.store.protocol import Fetched, without_secrets
+from snapshots.store.protocol import Fetched, Listed, without_secrets
 
 CHUNK_BYTES = 2**20
 CLIENT: Any = {  # a bucket that hangs is a failed poll, not a syncer that hangs with it
@@ -60,9 +60,18 @@ class ObjectStore:
 
     def list(self, prefix: str) -> list[str]:
         """As the protocol says."""
+        return [found.path for found in self.look(prefix)]
+
+    def look(self, prefix: str) -> Sequence[Listed]:
+        """As the protocol says."""
         with self._answering(prefix):
             pages = obstore.list(self._open(), prefix=prefix)
-            return sorted(row["path"] for page in pages for row in page)
+            found = (
+                Listed(row["path"], row["size"], row["last_modified"].timestamp())
+                for page in pages
+                for row in page
+            )
+            return sorted(found, key=lambda one: one.path)
 
     def delete(self, path: str) -> None:
         """As the protocol says."""

@@ -7,6 +7,7 @@ store does not answer as a store, and NotThere for a path that holds nothing.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
@@ -24,6 +25,15 @@ class Fetched(msgspec.Struct, frozen=True):
 
     data: bytes
     etag: str = ""
+
+
+class Listed(msgspec.Struct, frozen=True):
+    """What lies at a path: its size, and when it was written, in seconds since the epoch by the
+    store's clock."""
+
+    path: str
+    bytes: int
+    modified_s: float
 
 
 class ReadableStore(Protocol):
@@ -56,6 +66,10 @@ class Store(ReadableStore, Protocol):
 
     def list(self, prefix: str) -> list[str]:
         """The paths under a folder (a prefix that ends in `/`), sorted; none if it is missing."""
+        ...
+
+    def look(self, prefix: str) -> Sequence[Listed]:
+        """The same with sizes and times."""
         ...
 
     def delete(self, path: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -90,6 +91,17 @@ class StoreContract(ReadableStoreContract):
         store.create(PATH, DATA)
         assert store.list("channels/live/") == ["channels/live/10.jws", "channels/live/2.jws"]
         assert store.list("parts/") == []
+
+    def test_a_look_tells_sizes_and_when_each_was_written(self, store: Store) -> None:
+        store.create("parts/one", b"12345")
+        store.create(PATH, DATA)
+        (one,) = store.look("parts/")
+        assert (one.path, one.bytes) == ("parts/one", 5)
+        assert abs(one.modified_s - time.time()) < 300.0
+        store.replace("parts/one", b"123456")
+        (again,) = store.look("parts/")
+        assert again.bytes == 6
+        assert again.modified_s >= one.modified_s
 
     def test_what_is_deleted_is_gone_and_may_be_created_again(self, store: Store) -> None:
         store.create(PATH, DATA)

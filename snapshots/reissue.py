@@ -1,0 +1,98 @@
+"""A version that is there, once more under a new number: renewed, rolled back, or promoted.
+
+Nothing is built and no part is written: every part is read, hash and all, before a number is
+claimed. The new version names the store's newest ledger, which extends the one that its program was
+compiled with: to an edge it is a version like any other, and higher than what it has.
+"""
+
+from __future__ import annotations
+
+from snapshots import history
+from snapshots.bundle import check_stored
+from snapshots.errors import Conflict, LedgerMoved, NotThere, StoreUnavailable, Untrusted
+from snapshots.keys import PrivateKey, PublicKeys
+from snapshots.manifest import Manifest, part_path, version_path, versions_prefix
+from snapshots.publish import TRIES, TTL_S, check_channel, claim, point
+from snapshots.store.protocol import Store
+
+
+def reissue(
+    store: Store,
+    source: Manifest,
+    channel: str,
+    key: PrivateKey,
+    *,
+    now_s: float,
+    ttl_s: float = TTL_S,
+    keys: PublicKeys | None = None,
+) -> Manifest:
+    """The version of `channel` that the parts of `source` have become.
+
+    now_s: by the clock; the new version is good for ttl_s from then. keys: whose versions and
+    ledgers count besides this key's. Raises NotThere and the errors of `check_stored` for a part
+    that is gone or broken, Conflict for a ledger that does not extend the source's; then nothing
+    was published. StoreUnavailable.
+    """
+    trusted = {**(keys or {}), **key.public()}
+    check_channel(channel)
+    for part in source.parts:
+        check_stored(part, store.read(part_path(part), part.bytes))
+    for _ in range(TRIES):
+        newest = history.newest_ledger(store, trusted)
+        _check_extends(store, newest, source, trusted)
+        draft = Manifest(
+            channel=channel,
+            version=1,
+            created_s=int(now_s),
+            not_after_s=int(now_s) + max(int(ttl_s), 1),
+            ledger=newest.ref,
+            parts=source.parts,
+        )
+        try:
+            made = claim(store, draft, key, trusted)
+        except LedgerMoved:
+            continue
+        point(store, channel, trusted)
+        return made
+    raise StoreUnavailable(f"expected a ledger that stays for a moment - at {store.where}")
+
+
+def newest_of(store: Store, channel: str, keys: PublicKeys) -> Manifest:
+    """The highest version of a channel. Raises NotThere where it has none that is ours."""
+    found = history.read_manifest(store, channel, keys)
+    if found is None:
+        raise NotThere(versions_prefix(channel), store.where, "publish one, or mend the channel")
+    return found
+
+
+def before(store: Store, newest: Manifest, keys: PublicKeys) -> Manifest:
+    """The version that a rollback goes to: the highest below `newest` with other parts, so that a
+    version that was only renewed is no step back. Raises NotThere where there is none."""
+    for version in history.numbers(store, versions_prefix(newest.channel)):
+        if version >= newest.version:
+            continue
+        try:
+            found = history.version_of(store, newest.channel, version, keys)
+        except (Untrusted, NotThere, Conflict):
+            continue
+        if found.parts != newest.parts:
+            return found
+    path = version_path(newest.channel, max(newest.version - 1, 1))
+    raise NotThere(path, store.where, "no earlier version has other parts: nothing to go back to")
+
+
+def _check_extends(
+    store: Store, newest: history.Recorded, source: Manifest, keys: PublicKeys
+) -> None:
+    """The numbers that the source's program gives to names must still be theirs."""
+    named = source.ledger
+    if newest.ref == named:
+        return
+    found = history.named_ledger(store, named, keys)
+    whole = found is not None and found.sha256 == named.sha256 and newest.ledger is not None
+    if not whole or not newest.ledger.extends(found.ledger):  # type: ignore[union-attr,arg-type]
+        raise Conflict(
+            f"expected the newest ledger, revision {newest.revision}, to extend revision "
+            f"{named.revision}, with which version {source.version} of {source.channel} was built "
+            f"- at {store.where}: build the old playbook again instead"
+        )
