@@ -142,7 +142,8 @@ def test_two_that_publish_at_once_get_numbers_of_their_own(
 ) -> None:
     store = store_with(b"one")
     source = newest_of(store, "live", KEY.public())
-    create, lost = store.create, []
+    create = store.create
+    lost: list[str] = []
 
     def losing(path: str, data: bytes) -> None:
         if path.startswith("channels/live/") and not lost:
