@@ -127,8 +127,9 @@ class Gate:
         opening = self.opening(grants)
         takes = opening.takes
         facts = Facts(opening, sure, now_s)
-        for name in sure.keys() - takes.keys():  # seldom any: who collects knows the grants
-            del facts[name]
+        if not takes.keys() >= sure.keys():  # seldom: who collects knows the grants
+            for name in sure.keys() - takes.keys():
+                del facts[name]
         for name, sift in opening.sifts:
             if name in facts and (value := sift(facts.pop(name))) is not ABSENT:
                 facts[name] = value

@@ -147,9 +147,10 @@ def _interests(
 ) -> dict[str, float] | None:
     """The weights after this event, those it adds to last; None if it adds nothing."""
     gains: dict[str, float] = {}
+    known, withheld = learning.known, () if grants & SENSITIVE else learning.sensitive
     for gain in learning.gains.get(event.type, ()):
         key = event.key(gain.field)
-        if key in learning.known and not learning.is_withheld(key, grants):
+        if key in known and key not in withheld:
             gains[key] = gains.get(key, 0.0) + gain.add
     if not gains:
         return None
@@ -161,9 +162,9 @@ def _interests(
 
 def faded(profile: Profile, half_life_s: float, now: float) -> dict[str, float]:
     """The weights of the interests as they stand at `now`."""
-    left = fade(1.0, now - profile.at_s, half_life_s)
-    if left == 1.0:  # the second event of a visit: no time has passed
+    if now <= profile.at_s:  # the second event of a visit: no time has passed
         return profile.interests.copy()
+    left = fade(1.0, now - profile.at_s, half_life_s)
     return {key: weight * left for key, weight in profile.interests.items()}
 
 

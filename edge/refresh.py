@@ -24,6 +24,7 @@ from snapshots.manifest import Manifest
 from snapshots.snapshot import Snapshot, open_steps
 
 RETRY_S = 5.0  # before what did not open is tried again; something new is tried at once
+MAX_PAGES = 256  # lists of slots that are remembered; a site has a few kinds of pages
 PAST = 7  # versions before the last one whose names are kept: pages stay open over a few swaps
 GC_ALLOCATIONS = 10_000  # between two rounds; the default of 700 is reached every other visit
 _QUERY = "page.query."
@@ -92,6 +93,7 @@ class Serving:
 
     __slots__ = (
         "_order",
+        "_orders",
         "asked",
         "learning",
         "membership",
@@ -111,6 +113,7 @@ class Serving:
         self.sensitive = self.learning.sensitive
         self.names = Names(self.program)
         self._order = {name: number for number, name in enumerate(self.program.slots)}
+        self._orders: dict[tuple[str, ...], list[str]] = {}  # of the pages that asked before
         self.asked: Asked[Any] = Asked()  # what `visit.Reception` keeps of its last requests
         self.query_keys = tuple(
             name.removeprefix(_QUERY)
@@ -120,8 +123,15 @@ class Serving:
 
     def in_order(self, slots: Iterable[str]) -> list[str]:
         """Each of these slots once, in the playbook's order, in which a page is decided."""
-        order = self._order
-        return sorted(set(slots), key=lambda slot: (order.get(slot, -1), slot))
+        asked = tuple(slots)
+        found = self._orders.get(asked)
+        if found is None:
+            order = self._order
+            found = sorted(set(asked), key=lambda slot: (order.get(slot, -1), slot))
+            if len(self._orders) >= MAX_PAGES:
+                self._orders.clear()
+            self._orders[asked] = found
+        return found
 
     def is_stale(self, now_s: float) -> bool:
         """Whether it is past its date."""

@@ -31,22 +31,26 @@ _LOG = logging.getLogger("edgewise")
 
 
 class RateLimit:
-    """How many events a client sent in this minute; the addresses that are remembered are
-    bounded."""
+    """How many events a client sent in this minute of the clock; the addresses that are remembered
+    are bounded: the one that came first goes."""
 
     def __init__(self, per_minute: int, most_clients: int, clock: Callable[[], float]) -> None:
-        """clock: seconds, monotonic or not; a jump forward forgives, a jump back does not hurt."""
-        self._per_minute = per_minute
-        self._spent: TTLCache[str, list[int]] = TTLCache(most_clients, WINDOW_S, timer=clock)
+        """clock: seconds, monotonic or not; a jump, forward or back, forgives."""
+        self._per_minute, self._most, self._clock = per_minute, most_clients, clock
+        self._minute, self._spent = 0.0, dict[str, int]()
 
     def allows(self, client: str, events: int) -> bool:
         """Whether this many more are within the limit; if so they are counted."""
-        spent = self._spent.get(client)
-        if spent is None:
-            spent = self._spent[client] = [0]
-        if spent[0] + events > self._per_minute:
+        minute, spent = self._clock() // WINDOW_S, self._spent
+        if minute != self._minute:
+            self._minute = minute
+            spent.clear()
+        total = spent.get(client, 0) + events
+        if total > self._per_minute:
             return False
-        spent[0] += events
+        if client not in spent and len(spent) >= self._most:
+            del spent[next(iter(spent))]
+        spent[client] = total
         return True
 
 

@@ -25,6 +25,8 @@ COMPONENTS = {
     "nginx": ("nginx",),
     "s3": ("weed",),
     "sudo": ("setpriv",),
+    "systemd": ("systemd-analyze",),
+    "varnish": ("varnishd",),
 }
 
 

@@ -165,7 +165,7 @@ def test_nginx_hands_on_its_own_word_on_place_and_address(tmp_path: Path) -> Non
     assert f"host: {url.removeprefix('http://')}" in told
 
 
-@pytest.mark.skipif(not SYSTEMD, reason="systemd is not here")
+@pytest.mark.needs("systemd")
 def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
     unit = tmp_path / "edgewise.service"
     text = recipe("ini").replace("/opt/edgewise/bin/edgewise", sys.executable)
@@ -180,7 +180,7 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
     assert about == [], done.stderr
 
 
-@pytest.mark.skipif(not VARNISH, reason="Varnish is not here")
+@pytest.mark.needs("varnish")
 def test_varnish_compiles_the_recipe(tmp_path: Path) -> None:
     for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
         folder.chmod(0o755)  # its compiler runs as another user
