@@ -37,6 +37,7 @@ Read in this order; a module imports only from the ones above it:
     tables        the records of a program: rules, slots, fragments, tags
     engine        one slot's rules and facts in, a decision out
     program       the compiled playbook: bytes in, decisions out
+    changes       two programs: what differs, and for how many
     findings      what is wrong with a playbook, each with its place
     declaring     settings, segments and tags checked: a schema out
     shadows       rules that can never be reached

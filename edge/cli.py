@@ -31,6 +31,7 @@ COMMANDS = {
     "replay": "make a decision once more from its token, and say whether it comes out the same",
     "inspect": "what a store holds",
     "verify": "check every signature and hash of a store's newest version",
+    "diff": "what differs between two versions, and how many visitors it changes",
     "renew": "the newest version once more, with a new date",
     "rollback": "the parts of an earlier version, under a new number",
     "promote": "what one channel has becomes another's next version",

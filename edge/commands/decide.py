@@ -99,13 +99,13 @@ def _program(arguments: argparse.Namespace) -> Program:
     return Published(arguments.source, arguments.channel, keys_in(arguments.keys)).program()
 
 
-def read_grants(text: str) -> int:
-    """The bits of purposes, comma-separated. Raises SettingError."""
+def read_grants(text: str, place: str = "--grants") -> int:
+    """The bits of purposes, comma-separated. Raises SettingError, which names the place."""
     try:
         return consent.mask(name for name in text.split(",") if name)
     except KeyError as error:
         known = ", ".join(consent.NEEDS)
-        raise SettingError(f"expected of {known}, got {error} - at --grants") from None
+        raise SettingError(f"expected of {known}, got {error} - at {place}") from None
 
 
 def read_facts(file: str | None, program: Program, now_s: float) -> dict[str, Any]:
