@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge.cli import main
+from edge.published import Published
 from snapshots.bundle import Packed, check_stored, pack
 from snapshots.contents import RECORD
 from snapshots.history import read_ledger
@@ -46,12 +47,10 @@ def visitors(tmp_path: Path) -> str:
     return str(path)
 
 
-def record(store: str, keys: Path, when: str) -> None:
+def record(store: str, keys: Path, when: object) -> None:
     """One more version, with the same parts and the builder's record of one segment."""
     opened, key = open_writable(store), read_private(keys / PRIVATE_FILE)
     since = read_ledger(opened, key.public())
-    from edge.published import Published
-
     parts = []
     for part in Published(store, "live", None).manifest.parts:
         if part.name != RECORD:
@@ -142,3 +141,12 @@ def test_what_is_not_there_is_told(
     assert "expected STORE, STORE#channel or STORE#channel/version" in capsys.readouterr().err
     assert main(["diff", store, store, "--population", str(tmp_path / "none")]) == 2
     assert "expected a file of visitors, No such file" in capsys.readouterr().err
+
+
+def test_a_record_that_is_none_is_told(
+    store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record(store, tmp_path / "keys", when=7)
+
+    assert main(["diff", store, store]) == 1
+    assert "expected the builder's record: " in capsys.readouterr().err
