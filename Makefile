@@ -10,6 +10,7 @@ help:
 	@echo "make demo     the example shop at http://127.0.0.1:8080, built from public data"
 	@echo "make test     all tests        make check    ruff, format, mypy --strict"
 	@echo "make bench    the budgets      make install  .venv with all that tests and benches need"
+	@echo "make mutate   do the tests notice faults in the decision core? (a quarter of an hour)"
 	@echo "make faults   one fault at a time, by hand     make soak   ten minutes of them"
 
 $(BIN)/python:
@@ -63,6 +64,9 @@ faults: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	$(BIN)/python -m tests.faults.soak
+
+mutate: $(VENV)/.dev
+	$(BIN)/python -m tests.mutation
 
 clean:
 	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis

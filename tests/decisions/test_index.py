@@ -16,7 +16,7 @@ from decisions.errors import EvaluationError, ProgramError
 from decisions.facts import Gate
 from decisions.index import Block, Index, build, decode_block
 from decisions.lowering import lower
-from decisions.predicates import Clause, Lowered, Member, OneOf, Present, Within
+from decisions.predicates import Clause, Lowered, Member, OneOf, Predicate, Present, Within
 from decisions.rules.evaluator import compile_expr
 from decisions.rules.syntax import Expr
 from tests.decisions.expressions import SCHEMA, expressions, grants, nested_facts
@@ -82,6 +82,32 @@ def test_an_attribute_is_not_read_for_rules_that_are_out_already() -> None:
     assert list(built.candidates({"geo.country": "DE"}, EVERYTHING)) == [1]
     with pytest.raises(KeyError):
         list(built.candidates({"geo.country": "FR"}, EVERYTHING))
+
+
+def test_an_attribute_is_not_read_where_only_other_rules_test_it() -> None:
+    mobile = Lowered((Clause((OneOf("device.kind", ("mobile",)),)),))
+    hot = Lowered((Clause((OneOf("geo.country", ("FR",)), Member("tags", "hot"))),))
+    facts = {"geo.country": "DE", "device.kind": "mobile"}
+    assert list(build([hot, mobile]).candidates(facts, EVERYTHING)) == [1]
+
+
+@pytest.mark.parametrize(
+    "derived",
+    [
+        Member("tags", "hot"),
+        OneOf("time.weekday", ("sat",)),
+        Within("now", None, ((0.0, True, None, False),)),
+    ],
+)
+def test_what_is_derived_when_read_is_asked_after_what_is_there(derived: Predicate) -> None:
+    built = build([Lowered((Clause((derived, OneOf("geo.country", ("FR",)))),))])
+    assert list(built.candidates({"geo.country": "DE"}, EVERYTHING)) == []
+
+
+def test_the_attribute_that_rules_out_the_most_is_asked_first() -> None:
+    mobile = OneOf("device.kind", ("mobile",))
+    rules = [Lowered((Clause((mobile, OneOf("geo.country", ("FR",)))),)), FRENCH]
+    assert list(build(rules).candidates({"geo.country": "DE"}, EVERYTHING)) == []
 
 
 def test_rules_that_hold_always_are_candidates_of_anybody_without_a_look_at_the_facts() -> None:

@@ -20,6 +20,7 @@ from decisions.predicates import (
 from decisions.rules.values import ABSENT
 
 BELOW_5 = ((None, False, 5, False),)
+ABOVE_5 = ((5, False, None, False),)
 FROM_1_TO_2 = ((1, True, 2, True),)
 
 
@@ -35,6 +36,8 @@ FROM_1_TO_2 = ((1, True, 2, True),)
         (Within("a", None, BELOW_5), -math.inf, True),
         (Within("a", None, BELOW_5), math.nan, False),
         (Within("a", None, BELOW_5, nan=True), math.nan, True),
+        (Within("a", None, ABOVE_5), 5, False),
+        (Within("a", None, ABOVE_5), 5.1, True),
         (Within("a", None, FROM_1_TO_2), 1, True),
         (Within("a", None, FROM_1_TO_2), 2.0, True),
         (Within("a", None, FROM_1_TO_2), 2.0000001, False),
@@ -68,7 +71,7 @@ def test_a_predicate_is_what_it_says(predicate: Predicate, value: Any, expected:
     ],
 )
 def test_what_is_absent_matches_nothing_negated_or_not(predicate: Predicate) -> None:
-    assert not holds(predicate, {"a": ABSENT})
+    assert holds(predicate, {"a": ABSENT}) is False
 
 
 def test_only_a_negated_presence_holds_of_what_is_absent() -> None:

@@ -1,0 +1,169 @@
+"""`make mutate`: every mutant of the modules below against the tests of its module; a page out.
+
+Each mutant runs in a process of its own, forked before anything of ours is imported, so that no
+cache outlives it. It is killed by a failing test, or by taking a minute. Which survived, and why
+that is right, is in docs/mutation.md; a survivor without a reason fails the run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib.machinery
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+import tomllib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import CodeType, ModuleType
+
+import hypothesis
+import hypothesis.strategies
+import mmh3
+import msgspec
+import pytest
+import re2
+
+from tests.mutation.mutants import Mutant, mutants
+
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "mutation.md"
+REASONS = Path(__file__).with_name("reasons.toml")
+AT_ONCE = 2
+SECONDS = 60  # a mutant that runs longer does not end
+MEMORY = 4 * 2**30  # bytes; one that asks for more is killed by that
+LEAST = 0.9  # of the mutants of each module are killed
+
+# The tests of each module, the quickest first.
+TESTS: dict[str, tuple[str, ...]] = {
+    "consent": ("consent", "predicates", "index"),
+    "predicates": ("predicates", "index"),
+    "planes": ("planes", "index"),
+    "index": ("index", "engine_agreement"),
+    "spans": ("spans", "leaves", "lowering"),
+    "leaves": ("leaves", "lowering", "index"),
+    "lowering": ("lowering", "index"),
+    "admission": ("admission", "facts"),
+    "experiments": ("experiments", "forced"),
+}
+WARM = (hypothesis.strategies, mmh3, re2)  # imported once, before the fork
+SILENT = ("-x", "-q", "--noconftest", "--assert=plain", "-o", "addopts=", "-W", "ignore")
+WITHOUT = ("-p", "no:randomly", "-p", "no:cacheprovider", "-p", "no:benchmark")
+
+
+class Faulty(importlib.machinery.SourceFileLoader):
+    """Finds and loads one module with its fault, whatever is cached of it."""
+
+    def __init__(self, module: str, tree: ast.Module) -> None:
+        super().__init__(f"decisions.{module}", str(source(module)))
+        self.tree = tree
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if name != self.name:
+            return None
+        return importlib.machinery.ModuleSpec(name, self, origin=self.path)
+
+    def get_code(self, fullname: str) -> CodeType:
+        return compile(self.tree, self.path, "exec")
+
+
+class Result(msgspec.Struct, frozen=True):
+    """One mutant, and whether a test noticed."""
+
+    module: str
+    mutant: Mutant
+    killed: bool
+
+
+def source(module: str) -> Path:
+    """The file of a module of `decisions`."""
+    return ROOT / "decisions" / f"{module}.py"
+
+
+def tried(module: str, mutant: Mutant) -> int:
+    """The process that tries it; it ends with 0 where all tests pass."""
+    if child := os.fork():
+        return child
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    signal.alarm(SECONDS)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    sys.meta_path.insert(0, Faulty(module, mutant.tree))
+    hypothesis.settings.register_profile("mutate", derandomize=True, deadline=None, database=None)
+    hypothesis.settings.load_profile("mutate")
+    files = [f"tests/decisions/test_{name}.py" for name in TESTS[module]]
+    os._exit(int(pytest.main([*SILENT, *WITHOUT, *files])))
+
+
+def results(names: Sequence[str]) -> Iterator[Result]:
+    """Every mutant of these modules, in the order in which they end."""
+    running: dict[int, tuple[str, Mutant]] = {}
+
+    def ended() -> Result:
+        child, status = os.wait()
+        return Result(*running.pop(child), killed=status != 0)
+
+    for module in names:
+        for mutant in mutants(source(module).read_text(encoding="utf-8")):
+            if len(running) == AT_ONCE:
+                yield ended()
+            running[tried(module, mutant)] = module, mutant
+    while running:
+        yield ended()
+
+
+def page(found: Sequence[Result], reasons: dict[str, str]) -> str:
+    """The page: what was killed of each module, and who survived for which reason."""
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    rows = ["| module | mutants | killed | share |", "|---|---|---|---|"]
+    for module in dict.fromkeys(each.module for each in found):
+        here = [each for each in found if each.module == module]
+        killed = sum(each.killed for each in here)
+        rows.append(f"| {module} | {len(here)} | {killed} | {killed / len(here):.1%} |")
+    killed = sum(each.killed for each in found)
+    rows.append(f"| **all** | **{len(found)}** | **{killed}** | **{killed / len(found):.1%}** |")
+    survivors = ["| where | was | became | why no test can tell |", "|---|---|---|---|"]
+    for each in sorted(found, key=lambda each: (each.module, each.mutant.line)):
+        if not each.killed:
+            _, line, before, after, _ = each.mutant
+            cells = (f"`{text}`".replace("|", "\\|") for text in (before, after))
+            why = reasons.get(f"{each.module}.{each.mutant.key}", "**no reason yet**")
+            survivors.append(f"| {each.module}.py:{line} | {' | '.join(cells)} | {why} |")
+    head, table, _ = PAGE.read_text(encoding="utf-8").partition("<!-- mutation -->\n")
+    return "\n".join(
+        [f"{head}{table}\nMeasured at `{commit.strip()}`.\n", *rows, "", "## Survivors", "",
+         *survivors, ""]
+    )  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="make mutate", description=__doc__)
+    parser.add_argument("modules", nargs="*", help=f"of {', '.join(TESTS)}; none: all, and a page")
+    asked = parser.parse_args().modules
+    started_s = time.monotonic()
+    found = []
+    for each in results(asked or list(TESTS)):
+        found.append(each)
+        if not each.killed:
+            print(f"{each.module}.py:{each.mutant.line}  {each.mutant.key}", flush=True)
+    reasons = tomllib.loads(REASONS.read_text(encoding="utf-8"))
+    survivors = [each for each in found if not each.killed]
+    unexplained = [each for each in survivors if f"{each.module}.{each.mutant.key}" not in reasons]
+    killed = len(found) - len(survivors)
+    taken_s = time.monotonic() - started_s
+    print(f"{killed} of {len(found)} killed in {taken_s:.0f} s; {len(unexplained)} unexplained")
+    if not asked:
+        PAGE.write_text(page(found, reasons), encoding="utf-8")
+    return int(killed < LEAST * len(found) or bool(unexplained))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
