@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -180,6 +184,71 @@ def test_no_change_of_what_is_not_granted_changes_decision_or_steps(
     first = compiled.decide("hero", facts, unit=unit, **granted, **more)
     second = compiled.decide("hero", changed, unit=unit or "v9", seen=seen, held=held, **more)
     assert first == second
+
+
+class Untouchable:
+    """A value that nobody may look at: not its type, not whether it equals or is true."""
+
+    def refuse(self, *_: object) -> Any:
+        raise AssertionError("what is not granted was read")
+
+    __getattribute__ = __eq__ = __hash__ = __bool__ = __lt__ = __gt__ = refuse
+    __len__ = __iter__ = __contains__ = __getitem__ = __float__ = __index__ = refuse
+
+
+def test_who_touches_the_untouchable_is_caught() -> None:
+    forbidden = Untouchable()
+    for touch in (bool, len, hash, list, float, lambda it: isinstance(it, dict)):
+        with pytest.raises(AssertionError, match="not granted"):
+            touch(forbidden)
+
+
+@settings(max_examples=200)
+@given(ORDERS, FACTS, st.sampled_from(list(FORBIDDEN)), SEEN, st.booleans())
+def test_what_is_not_granted_is_never_looked_at(
+    places: tuple[int, ...],
+    facts: dict[str, Any],
+    grants: int,
+    seen: list[tuple[str, float]],
+    explain: bool,
+) -> None:
+    known = {name: value for name, value in facts.items() if name not in FORBIDDEN[grants]}
+    if "interest" in known:
+        known["interest"] = {"shoes": 41.0}
+    guarded = known | dict.fromkeys(FORBIDDEN[grants], Untouchable())
+    if "interest" in known:
+        guarded["interest"] = known["interest"] | {"pharmacy": Untouchable()}
+    more: dict[str, Any] = {"grants": grants, "now": NOW, "seen": seen, "explain": explain}
+    compiled = of_whens(places)
+    assert compiled.decide("hero", guarded, **more) == compiled.decide("hero", known, **more)
+
+
+ANSWERS = """
+from tests.decisions.test_engine_agreement import NOW, WHENS, of_whens
+asked = {"geo": {"country": "FR", "city": "Lyon"}, "segments": ["loyal", "patient", "x"],
+         "interest": {"shoes": 50, "pharmacy": 12}, "cart": {"items": 2, "value": 12.5},
+         "counts": {"article_read": 3}, "session": {"views": {"shoes": 7}}}
+for start in range(len(WHENS)):
+    program = of_whens(tuple((start + n) % len(WHENS) for n in range(9)))
+    for more in ({"unit": "v1"}, {"unit": "v2"}, {"explain": True}):
+        print(program.decide("hero", asked, grants=63, now=NOW, **more))
+"""
+
+
+def test_other_processes_with_other_hash_seeds_give_the_same_answers() -> None:
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", ANSWERS],
+            capture_output=True,
+            check=True,
+            cwd=Path(__file__).parents[2],
+            env={"PYTHONHASHSEED": seed},
+            text=True,
+        ).stdout
+        for seed in ("0", "1", "77")
+    }
+    (answers,) = printed
+    assert answers.count("MATCH") > len(WHENS)
 
 
 @settings(max_examples=100)
