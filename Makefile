@@ -10,7 +10,7 @@ help:
 	@echo "make demo     the example shop at http://127.0.0.1:8080, built from public data"
 	@echo "make test     all tests        make check    ruff, format, mypy --strict"
 	@echo "make bench    the budgets      make install  .venv with all that tests and benches need"
-	@echo "make mutate   do the tests notice faults in the decision core? (a quarter of an hour)"
+	@echo "make mutate   do the tests notice faults in the decision core? (ten minutes and more)"
 	@echo "make faults   one fault at a time, by hand     make soak   ten minutes of them"
 
 $(BIN)/python:

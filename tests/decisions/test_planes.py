@@ -150,7 +150,8 @@ def test_a_map_is_asked_for_each_of_its_entries() -> None:
     assert alive(entries, ABSENT) == set()
 
 
-def test_every_kind_of_plane_is_known_by_its_name() -> None:
+def test_every_kind_of_plane_is_known_by_the_name_that_programs_carry() -> None:
+    assert set(KINDS) == {"values", "prefixes", "members", "presence", "numbers", "entries"}
     assert {name: kind.kind for name, kind in KINDS.items()} == {name: name for name in KINDS}
     with pytest.raises(KeyError):
         open_plane(PackedPlane("newer", "a", 0, 0, 0, {}, {}))
