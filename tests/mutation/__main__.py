@@ -117,9 +117,9 @@ def results(names: Sequence[str], every: int) -> Iterator[Result]:
 
 def page(found: Sequence[Result], reasons: dict[str, str], every: int) -> str:
     """The page: what was killed of each module, and who survived for which reason."""
-    command = ["git", "rev-parse", "--short", "HEAD"]
+    command = ["git", "log", "-1", "--format=%h", "--", "decisions"]
     commit = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    sample = "" if every == 1 else f"; a sample, every mutant whose number {every} divides"
+    sample = "" if every == 1 else f", a sample: every {every}th mutant"
     rows = ["| module | mutants | killed | share |", "|---|---|---|---|"]
     for module in dict.fromkeys(each.module for each in found):
         here = [each for each in found if each.module == module]
@@ -135,10 +135,9 @@ def page(found: Sequence[Result], reasons: dict[str, str], every: int) -> str:
             why = reasons.get(f"{each.module}.{each.mutant.key}", "**no reason yet**")
             survivors.append(f"| {each.module}.py:{line} | {' | '.join(cells)} | {why} |")
     head, table, _ = PAGE.read_text(encoding="utf-8").partition("<!-- mutation -->\n")
-    return "\n".join(
-        [f"{head}{table}\nMeasured at `{commit.strip()}`{sample}.\n", *rows, "", "## Survivors", "",
-         *survivors, ""]
-    )  # fmt: skip
+    measured = f"Measured with `decisions` as of `{commit.strip()}`{sample}."
+    parts = (head + table, measured, "", *rows, "", "## Survivors", "", *survivors, "")
+    return "\n".join(parts)
 
 
 def main() -> int:
