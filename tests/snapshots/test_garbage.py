@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from snapshots import garbage
+from snapshots import garbage, history
+from snapshots.bundle import pack
 from snapshots.errors import Conflict, StoreUnavailable
 from snapshots.garbage import GRACE_S, Garbage
 from snapshots.history import ledger_path
@@ -146,6 +147,40 @@ def test_a_publish_that_dies_at_any_step_leaves_the_old_one_served_and_no_garbag
     assert store.list("ledger/") == [ledger_path(newest.ledger.revision)]
     assert syncer.once().version == newest.version
     assert publish_to(store, b"later").version == newest.version + 1
+
+
+class Overtaken(Dying):
+    """A store in which another publisher goes through at the moment that the first one dies."""
+
+    def dies(self, write: Callable[[str, bytes], None], path: str, data: bytes) -> None:
+        if self.left == 0:
+            self.left = -1
+            publish_to(self, b"other", grown=["key:milk"])
+            raise StoreUnavailable("the publisher died")
+        super().dies(write, path, data)
+
+
+@pytest.mark.parametrize("step", range(8))
+def test_of_two_publishers_at_once_one_that_dies_at_any_step_leaves_the_others_version_whole(
+    step: int, tmp_path: Path
+) -> None:
+    store = Overtaken(-1)
+    publish_to(store, b"old")
+    store.left = step
+    with pytest.raises(StoreUnavailable, match="died"):
+        publish_to(store, b"new", grown=["key:tea"])
+    syncer = syncer_of(store, tmp_path)
+    served = syncer.once().version
+
+    garbage.remove(store, found(store, keep=1))
+
+    newest = history.read_manifest(store, "live", KEY.public())
+    assert newest
+    assert newest.version == served
+    assert store.read(part_path(newest.parts[-1]), 100) == pack("program", 1, b"other").stored
+    assert set(store.list("parts/")) == {part_path(part) for part in newest.parts}
+    assert store.list("ledger/") == [ledger_path(newest.ledger.revision)]
+    assert syncer_of(store, tmp_path / "another").once().version == served
 
 
 def test_a_folder_is_tidied_as_any_store(tmp_path: Path) -> None:
