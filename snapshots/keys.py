@@ -219,8 +219,9 @@ def _read(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
+        fact = f"expected a key file, got {error.strerror} - at {path}"
         advice = "make keys with `edgewise keys new`, or name their folder with --keys"
-        raise KeysRefused(f"expected a key file, {error.strerror} - at {path}: {advice}") from None
+        raise KeysRefused(f"{fact}: {advice}") from None
 
 
 def _rows(text: bytes, where: str) -> list[tuple[str, _Jwk]]:
