@@ -158,25 +158,42 @@ class Edge:
         if entry is None:  # HEAD, 404, 405
             await self._other(scope, receive, send)
             return
-        reply = await self._answer(entry, scope, receive)
+        if method == "GET":  # no body to wait for
+            reply = self._reply(entry, scope, exchange.headers_of(scope), b"")
+        else:
+            reply = await self._answer(entry, scope, receive)
         await send(
             {"type": "http.response.start", "status": reply.status, "headers": reply.headers}
         )
         await send({"type": "http.response.body", "body": reply.body})
 
     async def _answer(self, entry: Entry, scope: Scope, receive: Receive) -> Reply:
-        services, body = self.services, b""
+        headers, body = exchange.headers_of(scope), b""
+        if entry.method != "GET":
+            try:
+                most = self.services.config.max_body_bytes
+                body = await exchange.read_body(headers, receive, most)
+            except Exception as error:
+                return self._counted(entry, self._instead(entry, error))
+        return self._reply(entry, scope, headers, body)
+
+    def _reply(self, entry: Entry, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> Reply:
         try:
-            headers = exchange.headers_of(scope)
-            if entry.method != "GET":
-                body = await exchange.read_body(headers, receive, services.config.max_body_bytes)
-            reply = entry.answer(services, scope, headers, body)
-        except Refused as refused:
-            reply = exchange.refusal(refused)
-        except Exception as error:  # the shell: one request fails, politely; never page or worker
-            services.complaints.about(entry.name, error)
-            reply = entry.otherwise(services)
-        services.metrics.count(_counter(entry.name, reply.status))
+            reply = entry.answer(self.services, scope, headers, body)
+        except Exception as error:
+            reply = self._instead(entry, error)
+        return self._counted(entry, reply)
+
+    def _instead(self, entry: Entry, error: Exception) -> Reply:
+        """What is answered where answering failed: one request fails, politely; never the page or
+        the worker."""
+        if isinstance(error, Refused):
+            return exchange.refusal(error)
+        self.services.complaints.about(entry.name, error)
+        return entry.otherwise(self.services)
+
+    def _counted(self, entry: Entry, reply: Reply) -> Reply:
+        self.services.metrics.count(_counter(entry.name, reply.status))
         return reply
 
     def _endpoint(self, entry: Entry) -> Callable[[Request], Awaitable[Response]]:

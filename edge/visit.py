@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from decisions.consent import ANALYTICS, AUTHENTICATED, NEED_AN_ID, PERSONALIZATION, SENSITIVE
-from decisions.engine import MAX_STEPS, NOTHING, Circumstances, Decision
+from decisions.engine import MAX_STEPS, NOTHING, Circumstances, Decision, decide
 from decisions.experiments import Units
 from decisions.facts import Facts
 from decisions.learn import hold, withdraw
@@ -179,8 +179,11 @@ class Visit:
         """The decision and its text. A fragment that fails gives way to the slot's default, and
         that one to nothing. Never raises. explain: a step for every rule that was looked at."""
         program, facts = self.serving.program, known.facts
-        decision = program.decided(slot, facts, known.around, explain)
         place = program.slots.get(slot)
+        if explain or place is None:
+            decision = program.decided(slot, facts, known.around, explain)
+        else:
+            decision = decide(place, facts, known.around)
         is_json = place is not None and place.json
         try:
             return Shown(program.render(decision, facts), decision, is_json)
