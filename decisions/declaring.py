@@ -254,8 +254,8 @@ def _check_signal(findings: Findings, signal: Signal, *path: str | int) -> None:
         findings.add("bad-name", message, *path, "on")
     if signal.interest and signal.interest.key not in KEY_FIELDS:
         findings.unknown("event field", signal.interest.key, KEY_FIELDS, *path, "interest", "key")
-    if signal.interest and not 0 < signal.interest.add <= 1_000:
-        message = f"expected a weight above 0 and at most 1000, got {signal.interest.add:g}"
+    if signal.interest and not 0 < abs(signal.interest.add) <= 1_000:
+        message = f"expected a weight of -1000 to 1000 that is not 0, got {signal.interest.add:g}"
         findings.add("bad-weight", message, *path, "interest", "add")
 
 

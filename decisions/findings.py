@@ -7,11 +7,14 @@ PlaybookErrors when everything was looked at.
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+from typing import Any
 
 from decisions.errors import PlaybookErrors, Position, Problem, RuleError
 from decisions.playbook import WrittenPlaybook
 
+_WORD, _QUOTES = re.compile(r"[^\s,:{}\[\]]+"), ("'", '"')  # of YAML
 MAX_LISTED = 6  # so many names are listed when none is close
 
 
@@ -25,7 +28,8 @@ class Findings:
     def add(self, code: str, message: str, *path: str | int, severity: str = "error") -> None:
         """A problem with the value at `path`."""
         at = self.written.where(*path)
-        self.problems.append(Problem(code=code, message=message, at=at, severity=severity))
+        shown = _quoted(self.written.line(at), at.column - 1)
+        self.problems.append(Problem(code=code, message=message, at=at, severity=severity, **shown))
 
     def add_in_text(self, error: RuleError, *path: str | int, severity: str = "error") -> None:
         """A problem inside an expression or a template, whose first character stands at `path`."""
@@ -50,6 +54,18 @@ class Findings:
         """Raises PlaybookErrors if anything is wrong."""
         if self.problems:
             raise PlaybookErrors(self.problems)
+
+
+def _quoted(line: str, start: int) -> dict[str, Any]:
+    """What a Problem shows of the line it is on: the word that begins there, or all that its quotes
+    hold; nothing of no line."""
+    if not line:
+        return {}
+    quote = line[max(start - 1, 0) : start]
+    end = line.find(quote, start) if quote in _QUOTES else -1
+    word = _WORD.match(line, start)
+    length = end - start if end >= 0 else len(word[0]) if word else 1
+    return {"text": line, "start": min(start, len(line)), "length": max(length, 1)}
 
 
 def inside(start: Position, text: str, offset: int) -> Position:

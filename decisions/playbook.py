@@ -174,6 +174,7 @@ class WrittenPlaybook(msgspec.Struct, frozen=True, kw_only=True):
     positions: where each value stands, for every path a Problem may name. A path is spelled as the
     fields are: ("settings", "tags", "cart_abandoner"), ("segments", "loyal", "when"),
     ("rules", 0, "when"), ("fragments", "hero/welcome"), ("tests", 2, "expect", "hero").
+    lines: file → its lines, as far as there are files.
     """
 
     settings: Settings
@@ -182,6 +183,12 @@ class WrittenPlaybook(msgspec.Struct, frozen=True, kw_only=True):
     fragments: dict[str, FragmentText] = {}
     tests: tuple[PlaybookTest, ...] = ()
     positions: dict[WrittenPath, Position] = {}
+    lines: dict[str, tuple[str, ...]] = {}
+
+    def line(self, at: Position) -> str:
+        """The line that a place is on, "" where it is not known."""
+        lines = self.lines.get(at.file, ())
+        return lines[at.line - 1] if 0 < at.line <= len(lines) else ""
 
     def where(self, *path: str | int) -> Position:
         """The place of `path`, or of the nearest thing around it that has one."""

@@ -62,6 +62,7 @@ def read_playbook(path: str | Path) -> WrittenPlaybook:
         fragments=fragments,
         tests=msgspec.convert(tests, tuple[PlaybookTest, ...]),
         positions=reading.positions,
+        lines=reading.lines,
     )
 
 
@@ -72,6 +73,7 @@ class _Reading:
         self.folder = folder
         self.problems: list[Problem] = []
         self.positions: dict[WrittenPath, Position] = {}
+        self.lines: dict[str, tuple[str, ...]] = {}
 
     def strangers(self) -> None:
         """A file that is named almost like one of ours would be read by nobody."""
@@ -204,6 +206,7 @@ class _Reading:
         if text is None:
             return None
         document = load(text, self._name(path))
+        self.lines[document.file] = document.lines
         self.problems += document.problems
         return document
 

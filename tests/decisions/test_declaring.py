@@ -69,6 +69,16 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "bad-weight",
         "got 0",
     ),
+    (
+        {
+            "signals": [
+                *SETTINGS["signals"],
+                {"on": "x", "interest": {"key": "brand", "add": -1001}},
+            ]
+        },
+        "bad-weight",
+        "expected a weight of -1000 to 1000 that is not 0, got -1001",
+    ),
     ({"goals": {"order": {"on": "purchse"}}}, "unknown-event", "did you mean purchase?"),
     (
         {"goals": {"order": {"on": "purchase", "value": "prize"}}},

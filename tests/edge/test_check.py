@@ -74,6 +74,19 @@ def test_errors_of_every_file_go_to_stderr_with_carets(
     assert "sources.yaml:1:" in err
 
 
+def test_a_finding_beside_expressions_shows_its_line_too(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = (folder / "rules.yaml").read_text(encoding="utf-8").split("id: ", 1)[1].split("\n")[0]
+    with (folder / "rules.yaml").open("a", encoding="utf-8") as file:
+        file.write(f"- id: {first}\n  slot: heros\n  when: 'true'\n  show: 'hero/no where'\n")
+    code, _, err = checked(capsys, folder)
+    assert code == 1
+    assert f"[duplicate-rule]\n  - id: {first}\n        {'^' * len(first)}\n" in err
+    assert "did you mean hero? [unknown-slot]\n    slot: heros\n          ^^^^^\n" in err
+    assert "[unknown-fragment]\n    show: 'hero/no where'\n           ^^^^^^^^^^^^^\n" in err
+
+
 def test_json_has_every_problem_in_place_and_the_outcomes(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
