@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-REFERENCE_US = 47.0  # where a visit took 243 µs and W1(1,000) 10.1 µs: CPython 3.11, quiet
+REFERENCE_US = 48.0  # where a visit took 243 µs and W1(1,000) 10.1 µs: CPython 3.11, quiet
 SLOWEST = 2.5  # a machine slower than this is no place to measure on
 CALLS = 100  # a round: some 10 ms
 
