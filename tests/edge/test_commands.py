@@ -8,14 +8,12 @@ import socket
 import stat
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from edge import cli
 from edge.cli import COMMANDS, main
 from edge.keyring import KeyFile
-from snapshots.keys import PRIVATE_FILE, PUBLIC_FILE, read_private, read_public
 from snapshots.manifest import part_path
 from snapshots.store import open_store
 from tests.edge.nodes import publish
@@ -319,46 +317,6 @@ def test_a_rotated_key_signs_and_the_old_one_still_verifies(
     assert main(["keys", "rotate", str(tmp_path / "none")]) == 1
 
 
-def test_a_publisher_key_is_rotated_and_the_old_one_retired(
-    published: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    keys, store = published / "keys", str(published / "store")
-    old = next(iter(read_public(keys / PUBLIC_FILE)))
-    capsys.readouterr()
-
-    told = commanded(capsys, "keys", "rotate", str(keys), "--of", "publisher")
-
-    new = told["kid"]
-    assert list(read_public(keys / PUBLIC_FILE)) == [new, old]
-    assert read_private(keys / PRIVATE_FILE).kid == new
-    assert stat.S_IMODE((keys / PRIVATE_FILE).stat().st_mode) == 0o600
-    publish(published)
-    assert commanded(capsys, "inspect", store, "--keys", str(keys))["signer"] == new
-    assert main(["keys", "retire", str(keys), new, "--of", "publisher"]) == 1
-    assert "expected a key that no longer signs" in capsys.readouterr().err
-    commanded(capsys, "keys", "retire", str(keys), old, "--of", "publisher")
-    assert list(read_public(keys / PUBLIC_FILE)) == [new]
-    assert main(["keys", "retire", str(keys), old, "--of", "publisher"]) == 1
-    assert f"got {old}" in capsys.readouterr().err
-
-
-def test_a_cookie_key_that_only_verifies_is_retired_and_one_that_signs_is_not(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    keys = tmp_path / "keys"
-    main(["keys", "new", str(keys)])
-    old = KeyFile(keys / "cookie.jwks").ring.signing.kid
-
-    assert main(["keys", "retire", str(keys), old]) == 1
-    assert f"(none: rotate first), got {old}" in capsys.readouterr().err
-    assert main(["keys", "rotate", str(keys)]) == 0
-    assert main(["keys", "retire", str(keys), old]) == 0
-
-    assert old not in KeyFile(keys / "cookie.jwks").ring.by_kid
-    for words in (["retire"], ["rotate", "some-kid"]):
-        assert main(["keys", words[0], str(keys), *words[1:]]) == 2
-
-
 def test_a_playbook_without_segments_is_built_and_published(
     playbook: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -419,68 +377,6 @@ def test_commands_do_not_load_what_they_do_not_need() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - started_s < 60
-
-
-def commanded(capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
-    """What a command tells as JSON, with exit code 0."""
-    assert main([*words, "--json"]) == 0
-    told: dict[str, Any] = json.loads(capsys.readouterr().out)
-    return told
-
-
-def test_a_version_is_renewed_rolled_back_and_promoted(
-    published: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    store, keys = str(published / "store"), ["--keys", str(published / "keys")]
-    capsys.readouterr()
-
-    assert main(["renew", store, *keys]) == 0
-    assert capsys.readouterr().out.startswith("renewed   live version 2, good until 20")
-
-    publish(published, "<h1>Worse</h1>")
-    back = commanded(capsys, "rollback", store, *keys)
-    assert (back["from"], back["made"]["version"]) == (2, 4)
-    assert commanded(capsys, "rollback", store, *keys, "--to", "3")["made"]["version"] == 5
-    assert main(["rollback", store, *keys, "--to", "9"]) == 1
-    assert "expected channels/live/9.jws in" in capsys.readouterr().err
-
-    sandbox = commanded(capsys, "promote", store, "live", "sandbox", *keys)
-    assert (sandbox["from"], sandbox["channel"]) == (5, "live")
-    assert (sandbox["made"]["channel"], sandbox["made"]["version"]) == ("sandbox", 1)
-    assert main(["promote", store, "nowhere", "live", *keys]) == 1
-    assert "publish one, or mend the channel" in capsys.readouterr().err
-
-
-def test_what_no_version_needs_is_listed_and_then_removed(
-    published: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    store, keys = str(published / "store"), ["--keys", str(published / "keys")]
-    publish(published, "<h1>Second</h1>")
-    capsys.readouterr()
-    asked = ["gc", store, *keys, "--keep", "1", "--older-than", "0"]
-
-    assert main(asked) == 0
-    assert "1 versions, 1 parts, 0 ledgers: 0.00 MiB; --delete removes" in capsys.readouterr().out
-    told = commanded(capsys, *asked, "--delete")
-    assert [one["path"] for one in told["found"]["versions"]] == ["channels/live/1.jws"]
-    assert main(asked) == 0
-    assert capsys.readouterr().out == "can go    0 versions, 0 parts, 0 ledgers: 0.00 MiB\n"
-    assert main(["verify", store, *keys]) == 0
-    assert main(["gc", store, *keys, "--keep", "0"]) == 2
-
-
-def test_looking_and_checking_are_told_as_json(
-    published: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    store, keys = str(published / "store"), ["--keys", str(published / "keys")]
-    capsys.readouterr()
-
-    assert commanded(capsys, "inspect", store)["signer"] is None
-    seen = commanded(capsys, "inspect", store, *keys)
-    assert seen["manifest"]["version"] == 1
-    checked = commanded(capsys, "verify", store, *keys)
-    assert (checked["version"], checked["wrong"], checked["rules"]) == (1, {}, 5)
-    assert checked["signer"] == seen["signer"]
 
 
 def test_a_demo_whose_port_is_taken_says_so_before_it_builds_anything(

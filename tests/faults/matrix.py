@@ -37,6 +37,10 @@ class Told(msgspec.Struct, frozen=True):
     mended_s: float
 
 
+Change = Callable[[Scene], object]
+Run = Callable[[Scene], Told]
+
+
 class Fault(msgspec.Struct, frozen=True):
     """run: makes it, ends it. serves: the versions that are seen, in this order; 0 is nothing, and
     none named means that `run` has looked itself.
@@ -46,7 +50,7 @@ class Fault(msgspec.Struct, frozen=True):
     """
 
     name: str
-    run: Callable[[Scene], Told]
+    run: Run
     serves: tuple[int, ...] = (1, 2)
     slow: bool = False
     away: bool = False
@@ -65,26 +69,42 @@ def judged(fault: Fault, scene: Scene) -> None:
     assert seen.unanswered == 0 or fault.away, f"{fault.name}: {seen.unanswered} without an answer"
 
 
-def answering(
-    wrong: Callable[[FaultyOrigin], Answer], says: str, *, parts: bool = False
-) -> Callable[[Scene], Told]:
-    """The origin answers wrongly while a version is published, then rightly. parts: only for
-    them."""
-    where = "part_fault" if parts else "fault"
+def meanwhile(begin: Change, end: Change, says: str) -> Run:
+    """A fault that lasts while a version is published: begun, told, ended, mended."""
 
     def run(scene: Scene) -> Told:
         scene.publish()
         with scene.running():
             scene.serves(1)
-            setattr(scene.origin, where, wrong(scene.origin))
+            begin(scene)
             scene.publish()
             said = scene.says(says)
-            setattr(scene.origin, where, None)
+            end(scene)
             mended_s = scene.serves(2)
             scene.settles()
         return Told(said, mended_s)
 
     return run
+
+
+def answering(wrong: Callable[[FaultyOrigin], Answer], says: str, *, parts: bool = False) -> Run:
+    """The origin answers wrongly meanwhile. parts: only for them."""
+    where = "part_fault" if parts else "fault"
+    return meanwhile(
+        lambda scene: setattr(scene.origin, where, wrong(scene.origin)),
+        lambda scene: setattr(scene.origin, where, None),
+        says,
+    )
+
+
+down_later = meanwhile(
+    lambda scene: scene.origin.stop(), lambda scene: scene.origin.start(), "store-unavailable"
+)
+no_names = meanwhile(
+    lambda scene: scene.switches.set(no_names=True),
+    lambda scene: scene.switches.set(),
+    "store-unavailable",
+)
 
 
 def down_at_start_with_a_copy(scene: Scene) -> Told:
@@ -116,20 +136,6 @@ def down_at_start_without_a_copy(scene: Scene) -> Told:
     return Told(said, mended_s)
 
 
-def down_later(scene: Scene) -> Told:
-    """The port is closed for a while."""
-    scene.publish()
-    with scene.running():
-        scene.serves(1)
-        scene.origin.stop()
-        scene.publish()
-        said = scene.says("store-unavailable")
-        scene.origin.start()
-        mended_s = scene.serves(2)
-        scene.settles()
-    return Told(said, mended_s)
-
-
 def stale_tag(scene: Scene) -> Told:
     """Nobody can tell that something is kept back, until the snapshot's date."""
     scene.publish()
@@ -144,20 +150,6 @@ def stale_tag(scene: Scene) -> Told:
         scene.origin.fault = None
         mended_s = scene.serves(2)
     return Told(f"no trouble; snapshot_age_s {age_s:.0f} and growing, stale at its date", mended_s)
-
-
-def no_names(scene: Scene) -> Told:
-    """The origin's name resolves to nothing."""
-    scene.publish()
-    with scene.running():
-        scene.serves(1)
-        scene.switches.set(no_names=True)
-        scene.publish()
-        said = scene.says("store-unavailable")
-        scene.switches.set()
-        mended_s = scene.serves(2)
-        scene.settles()
-    return Told(said, mended_s)
 
 
 def corrupted_part(scene: Scene) -> Told:
