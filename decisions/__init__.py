@@ -18,7 +18,8 @@ Read in this order; a module imports only from the ones above it:
     experiments   buckets and variants
     ledger        what is never renumbered: dictionary ids, bucket maps
     profile       what the cookie carries between requests
-    learn         one event, one new profile
+    lesson        a visit's events in, one new profile out
+    learn         a visit begins, a rule was seen, somebody signs in: a new profile
     base64url     bytes as characters, in one spelling
     compact       the profile as claims of the ledger's integers
     predicates    the slow truth: one predicate, one visitor

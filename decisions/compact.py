@@ -1,7 +1,7 @@
 """The compact profile: claims of the ledger's integers in, a Profile out, and back, within a limit.
 
 A cookie outlives bundles: names are numbers that are never given twice, and a number that this
-edge does not know the name of is carried through (`profile.UNKNOWN`). Fields are only ever added
+edge does not know the name of is carried through (`ledger.UNKNOWN`). Fields are only ever added
 at the end, so that older and newer cookies still read.
 """
 
@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
 
 from decisions.base64url import decode64, encode64
 from decisions.errors import ProfileError
-from decisions.learn import MAX_RECENT, MAX_WEIGHT
-from decisions.ledger import COUNTER, KEY, RULE
-from decisions.profile import NO_CART, UNKNOWN, VIEW_BYTES, Cart, Profile, Session
+from decisions.ledger import UNKNOWN, Dictionary, Numbering
+from decisions.lesson import MAX_RECENT, MAX_WEIGHT
+from decisions.profile import NO_CART, VIEW_BYTES, Cart, Profile, Session
 
 WEIGHT_UNIT = 1e-8  # so fine that a weight re-written a hundred times reads the same to 1e-6
 KEEP_INTERESTS, KEEP_VIEWS = 12, 4  # these stay while only the aim is missed, not the limit
@@ -56,25 +56,16 @@ class Packed(msgspec.Struct, frozen=True, array_like=True):
     held: Numbers = []  # the rules that hold their slot for the session
 
 
-def ids_of(names: Sequence[str]) -> dict[str, int]:
-    """The number of each name of a dictionary."""
-    return {name: number for number, name in enumerate(names)}
-
-
-def pack(profile: Profile, ids: Mapping[str, int]) -> Packed:
-    """The claims of a profile, all but the visitor's id. Never raises.
-
-    ids: prefixed name → number. What has none is left out. Fractions that the format does not
+def pack(profile: Profile, names: Dictionary) -> Packed:
+    """The claims of a profile, all but the visitor's id. Never raises. What has no number is left
+    out. Fractions that the format does not
     carry are rounded; what `unpack` gives packs to the same claims.
     """
     seen_ms = max(0, round(profile.seen_s * 1000))
     base_s = seen_ms // 1000
-    interests: list[int] = []
-    for number, weight in _numbered(profile.interests, KEY, ids):
-        interests += number, round(weight / WEIGHT_UNIT)
-    counts: list[int] = []
-    for pair in _numbered(profile.counts, COUNTER, ids):
-        counts += pair
+    numbers, weights = _numbered(profile.interests, names.keys)
+    interests = _flat(numbers, [round(weight / WEIGHT_UNIT) for weight in weights])
+    counts = _flat(*_numbered(profile.counts, names.counters))
     cart: list[int] = []
     if (full := profile.cart) is not NO_CART and full != NO_CART:
         cart = [full.items, round(full.value * 100), _age(base_s, full.updated_at_s)]
@@ -84,14 +75,14 @@ def pack(profile: Profile, ids: Mapping[str, int]) -> Packed:
     held: list[int] = []
     if (session := profile.session) is not None:
         times = [_age(base_s, session.started_s), _age(base_s, session.last_s)]
-        for number, hashes in _numbered(session.views, KEY, ids):
-            views += number, len(hashes) // VIEW_BYTES
-            items += hashes
+        numbers, viewed = _numbered(session.views, names.keys)
+        views = _flat(numbers, [len(hashes) // VIEW_BYTES for hashes in viewed])
+        items = b"".join(viewed)
         if session.held:
-            held = [number for number, _ in _numbered(dict.fromkeys(session.held), RULE, ids)]
+            held, _ = _numbered(dict.fromkeys(session.held), names.rules)
     caps: list[list[int]] = []
     if profile.caps:
-        for number, seen in _numbered(profile.caps, RULE, ids):
+        for number, seen in zip(*_numbered(profile.caps, names.rules), strict=True):
             caps.append([number, *[_age(base_s, at_s) for at_s in seen]])
     customer, recent = profile.customer, profile.recent
     return Packed(
@@ -117,26 +108,31 @@ def _age(base_s: int, at_s: int) -> int:
     return base_s - at_s if at_s < base_s else 0
 
 
-def _numbered(
-    keyed: Mapping[str, Any], prefix: str, ids: Mapping[str, int]
-) -> list[tuple[int, Any]]:
-    found: list[tuple[int, Any]] = []
-    for key, value in keyed.items():
-        number = ids.get(prefix + key)
-        if number is None and key[:1] == UNKNOWN:
-            number = int(key[1:])
-        if number is not None:
-            found.append((number, value))
-    return found
+def _numbered(keyed: Mapping[str, Any], kind: Numbering) -> tuple[list[int], list[Any]]:
+    """The numbers of the names that have one, and their values."""
+    numbers = [*map(kind.numbers.get, keyed)]
+    if None not in numbers:
+        return numbers, [*keyed.values()]  # type: ignore[return-value] # there is no None
+    known = {
+        number: value for name, value in keyed.items() if (number := kind.number(name)) is not None
+    }
+    return [*known], [*known.values()]
+
+
+def _flat(numbers: list[int], values: list[int]) -> list[int]:
+    """number, value, number, ..."""
+    flat = numbers + values
+    flat[::2], flat[1::2] = numbers, values
+    return flat
 
 
 def _text(raw: bytes) -> str:
     return encode64(raw).decode() if raw else ""
 
 
-def unpack(raw: Packed | list[Any], names: Sequence[str], visitor: str = "") -> Profile:
-    """The profile of these claims. names: the dictionary. Raises ProfileError for anything that
-    `pack` would not have made, and nothing else."""
+def unpack(raw: Packed | list[Any], names: Dictionary, visitor: str = "") -> Profile:
+    """The profile of these claims. Raises ProfileError for anything that `pack` would not have
+    made, and nothing else."""
     if not isinstance(raw, Packed):
         try:
             raw = msgspec.convert(raw, Packed)
@@ -148,15 +144,17 @@ def unpack(raw: Packed | list[Any], names: Sequence[str], visitor: str = "") -> 
         raise ProfileError(f"expected a customer of 8 bytes, got {len(customer)}")
     if len(cart) not in (0, 3):
         raise ProfileError(f"expected a cart of 3 numbers, got {len(cart)}")
-    weights = _named(_pairs(raw.interests), KEY, names)
     return Profile(
         visitor=visitor,
         seen_s=raw.seen_ms / 1000,
         at_s=(raw.seen_ms - raw.at_age_ms) / 1000,
         first_seen_s=base_s - raw.first_seen_age,
         visits=raw.visits,
-        interests={key: weight * WEIGHT_UNIT for key, weight in weights.items()},
-        counts=_named(_pairs(raw.counts), COUNTER, names),
+        interests={
+            key: weight * WEIGHT_UNIT
+            for key, weight in _named(raw.interests[::2], raw.interests[1::2], names.keys).items()
+        },
+        counts=_named(raw.counts[::2], raw.counts[1::2], names.counters),
         cart=Cart(cart[0], cart[1] / 100, base_s - cart[2]) if cart else NO_CART,
         session=_session(raw, base_s, names),
         caps=_caps(raw.caps, base_s, names) if raw.caps else {},
@@ -166,49 +164,50 @@ def unpack(raw: Packed | list[Any], names: Sequence[str], visitor: str = "") -> 
     )
 
 
-def _caps(caps: list[list[int]], base_s: int, names: Sequence[str]) -> dict[str, tuple[int, ...]]:
+def _caps(caps: list[list[int]], base_s: int, names: Dictionary) -> dict[str, tuple[int, ...]]:
     if not all(caps):
         raise ProfileError("expected the number of a rule, got an empty list")
-    seen = _named([(numbers[0], numbers[1:]) for numbers in caps], RULE, names)
+    rules, ages = [numbers[0] for numbers in caps], [numbers[1:] for numbers in caps]
+    seen = _named(rules, ages, names.rules)
     return {rule: tuple([base_s - age for age in ages]) for rule, ages in seen.items()}
 
 
-def _session(raw: Packed, base_s: int, names: Sequence[str]) -> Session | None:
+def _session(raw: Packed, base_s: int, names: Dictionary) -> Session | None:
     if not raw.session and not raw.views and not raw.held:
         return None
     if len(raw.session) != 2:
         raise ProfileError(f"expected a session of 2 numbers, got {len(raw.session)}")
     items, views, start = _bytes(raw.items), {}, 0
-    for key, count in _named(_pairs(raw.views), KEY, names).items():
+    for key, count in _named(raw.views[::2], raw.views[1::2], names.keys).items():
         views[key] = items[start : start + count * VIEW_BYTES]
         start += count * VIEW_BYTES
     if start != len(items):
         raise ProfileError(f"expected hashes of {start} bytes, got {len(items)}")
-    held = tuple(_named(zip(raw.held, raw.held, strict=True), RULE, names)) if raw.held else ()
+    held = tuple(_named(raw.held, raw.held, names.rules)) if raw.held else ()
     return Session(base_s - raw.session[0], base_s - raw.session[1], views, held)
 
 
-def _pairs(flat: list[int]) -> Iterable[tuple[int, int]]:
-    if len(flat) % 2:
-        raise ProfileError(f"expected pairs of numbers, got {len(flat)} numbers")
-    return zip(flat[::2], flat[1::2])  # noqa: B905 # as many of both: their number is even
-
-
-def _named(
-    numbered: Iterable[tuple[int, Any]], prefix: str, names: Sequence[str]
-) -> dict[str, Any]:
+def _named(numbers: list[int], values: list[Any], kind: Numbering) -> dict[str, Any]:
     """Values by name, those of unknown numbers under UNKNOWN + number."""
-    found: dict[str, Any] = {}
-    known, start = len(names), len(prefix)
-    for number, value in numbered:
-        name = names[number] if number < known else f"{prefix}{UNKNOWN}{number}"
-        if name[:start] != prefix:
-            raise ProfileError(f"expected a number of {prefix!r}, got {number}: {name!r}")
-        key = name[start:]
-        if key in found:
-            raise ProfileError(f"expected each number once, got {number} twice")
-        found[key] = value
+    if len(numbers) != len(values):
+        raise ProfileError(f"expected pairs of numbers, got {len(numbers) + len(values)} numbers")
+    names = kind.names
+    found = {
+        names.get(number) or _stranger(number, kind): value
+        for number, value in zip(numbers, values)  # noqa: B905 # as many of both
+    }
+    if len(found) != len(numbers):
+        twice = next(number for number in numbers if numbers.count(number) > 1)
+        raise ProfileError(f"expected each number once, got {twice} twice")
     return found
+
+
+def _stranger(number: int, kind: Numbering) -> str:
+    """What stands for a number without a name of this kind: one that this edge does not know."""
+    if number < len(kind.dictionary):
+        name = kind.dictionary[number]
+        raise ProfileError(f"expected a number of {kind.prefix!r}, got {number}: {name!r}")
+    return f"{UNKNOWN}{number}"
 
 
 def _bytes(text: str) -> bytes:
@@ -232,7 +231,7 @@ def _events_of(count: int) -> struct.Struct:
     return struct.Struct(f">{count}I")
 
 
-def fit(profile: Profile, ids: Mapping[str, int], *, aim: int, limit: int) -> bytes:
+def fit(profile: Profile, names: Dictionary, *, aim: int, limit: int) -> bytes:
     """The claims of as much of the profile as fits, as JSON; what weighs least goes first.
 
     aim, limit: bytes. Above the aim, interests beyond KEEP_INTERESTS and views beyond KEEP_VIEWS
@@ -240,12 +239,12 @@ def fit(profile: Profile, ids: Mapping[str, int], *, aim: int, limit: int) -> by
     everything but the visit itself, the cart, the sign-in and the last event ids, which take less
     than 250 bytes.
     """
-    packed = _encode(pack(profile, ids))
+    packed = _encode(pack(profile, names))
     for less, most in ((_spare, aim), (_needy, limit)):
         if len(packed) <= most:
             return packed
         for smaller in less(profile):
-            profile, packed = smaller, _encode(pack(smaller, ids))
+            profile, packed = smaller, _encode(pack(smaller, names))
             if len(packed) <= most:
                 return packed
     return packed

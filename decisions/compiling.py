@@ -27,8 +27,8 @@ from decisions.experiments import (
 )
 from decisions.findings import Findings
 from decisions.index import build
-from decisions.learn import Gain, Learning
 from decisions.ledger import COUNTER, KEY, LAYER, RULE, TRAFFIC, VARIANTS, Ledger, first_ledger
+from decisions.lesson import Gain, Learning
 from decisions.playbook import Experiment, Settings, SlotDecl, WrittenPlaybook, duration_s
 from decisions.program import Program
 from decisions.rules.checker import Typed

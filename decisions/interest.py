@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 HALF_LIFE_S = 14 * 86_400.0  # a fortnight: two shopping trips; a playbook may say otherwise
 HALF_SCORE = 6.0  # the weight that reads as 50: six product views
@@ -25,3 +26,14 @@ def score(weight: float) -> float:
     of a category says less than the first. Never raises.
     """
     return 100.0 - 100.0 * math.exp2(-max(weight, 0.0) / HALF_SCORE)
+
+
+def scores(weights: Mapping[str, float], age_s: float, half_life_s: float) -> dict[str, float]:
+    """Weights as they read `age_s` seconds after they were given: `score(fade(...))` of each.
+
+    weights: name → weight >= 0.
+    """
+    left, exp2 = fade(1.0, age_s, half_life_s), math.exp2
+    return {
+        name: 100.0 - 100.0 * exp2(weight * left / -HALF_SCORE) for name, weight in weights.items()
+    }

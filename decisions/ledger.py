@@ -8,7 +8,8 @@ are not added up.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
 
 import msgspec
@@ -23,6 +24,8 @@ KEY, COUNTER, RULE = "k/", "c/", "r/"
 LAYER = "layer/"  # the traffic map of a layer lies in `maps` under this prefix
 TRAFFIC = "traffic/"  # the traffic map of an experiment without one
 VARIANTS = "variants/"  # the variant map of an experiment
+
+UNKNOWN = "\x00"  # before a number whose name is not known here: it is carried through as it came
 
 NO_TERMS: Mapping[str, str] = {}
 _DECODER = msgspec.msgpack.Decoder(tuple[int, msgspec.Raw])
@@ -87,6 +90,47 @@ class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     def encode(self) -> bytes:
         """The ledger's bytes; equal ledgers give equal bytes."""
         return msgspec.msgpack.encode((FORMAT, self), order="deterministic")
+
+
+class Numbering:
+    """The names of one prefix, without it: by number, and the numbers by name."""
+
+    __slots__ = ("dictionary", "names", "numbers", "prefix")
+
+    def __init__(self, prefix: str, dictionary: Sequence[str]) -> None:
+        cut = len(prefix)
+        self.prefix, self.dictionary = prefix, dictionary
+        self.names = {
+            number: name[cut:] for number, name in enumerate(dictionary) if name.startswith(prefix)
+        }
+        self.numbers = {name: number for number, name in self.names.items()}
+
+    def number(self, name: str) -> int | None:
+        """The number of a name, None if it has none; the one that an UNKNOWN name came with."""
+        number = self.numbers.get(name)
+        return int(name[1:]) if number is None and name[:1] == UNKNOWN else number
+
+
+class Dictionary(tuple[str, ...]):
+    """The names of a ledger in the order of their numbers; sorted by kind when first asked."""
+
+    @functools.cached_property
+    def keys(self) -> Numbering:
+        """What interest is taken in."""
+        return Numbering(KEY, self)
+
+    @functools.cached_property
+    def counters(self) -> Numbering:
+        """The event types that are counted."""
+        return Numbering(COUNTER, self)
+
+    @functools.cached_property
+    def rules(self) -> Numbering:
+        """The rules that are capped, or hold their slot."""
+        return Numbering(RULE, self)
+
+
+NO_NAMES = Dictionary()
 
 
 def first_ledger(seed: str) -> Ledger:

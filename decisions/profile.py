@@ -6,20 +6,19 @@ epoch. A profile holds nothing that was not granted when it was learnt.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from decisions.consent import FUNCTIONAL, PERSONALIZATION
-from decisions.interest import HALF_LIFE_S, fade, score
+from decisions.interest import HALF_LIFE_S, scores
+from decisions.ledger import UNKNOWN
 
 IDLE_S = 30 * 60  # a session ends after half an hour without a visit, as analytics tools count it
 
-VIEW_BYTES = 3  # of an item's hash; two of eight items collide once in 600,000 sessions
+Value = TypeVar("Value")
 
-# What an edge does not know the name of (its dictionary is older than the cookie) is carried under
-# UNKNOWN + its number, fades and ages like the rest, and is no fact.
-UNKNOWN = "\x00"
+VIEW_BYTES = 3  # of an item's hash; two of eight items collide once in 600,000 sessions
 
 
 class Cart(msgspec.Struct, frozen=True):
@@ -125,21 +124,20 @@ def profile_facts(
         values["visitor.first_seen"] = float(profile.first_seen_s)
     if grants & PERSONALIZATION:
         now = moment(profile, now_s)
-        left = fade(1.0, now - profile.at_s, half_life_s)
-        values["interest"] = {
-            key: score(weight * left)
-            for key, weight in profile.interests.items()
-            if key[:1] != UNKNOWN
-        }
-        values["counts"] = {
-            name: count for name, count in profile.counts.items() if name[:1] != UNKNOWN
-        }
+        known = _known(profile.interests)
+        values["interest"] = scores(known, now - profile.at_s, half_life_s)
+        values["counts"] = _known(profile.counts)
         if (session := live_session(profile, now)) is not None:
             values["session.started_at"] = float(session.started_s)
             values["session.seconds"] = now - session.started_s
             values["session.views"] = {
-                key: len(items) // VIEW_BYTES
-                for key, items in session.views.items()
-                if key[:1] != UNKNOWN
+                key: len(items) // VIEW_BYTES for key, items in _known(session.views).items()
             }
     return values
+
+
+def _known(keyed: dict[str, Value]) -> dict[str, Value]:
+    """What has a name here; UNKNOWN comes before all letters."""
+    if not keyed or min(keyed)[:1] != UNKNOWN:
+        return keyed
+    return {name: value for name, value in keyed.items() if name[:1] != UNKNOWN}

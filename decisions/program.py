@@ -18,6 +18,7 @@ from decisions.errors import ProgramError
 from decisions.experiments import Units
 from decisions.facts import Facts, Gate
 from decisions.index import Block, Index, decode_block
+from decisions.ledger import Dictionary
 from decisions.reasons import Reason, Step
 from decisions.tables import Fragment, Head, Rule, Slot
 from decisions.templates import Template, overlaid
@@ -47,7 +48,7 @@ class Program:
         self.head = head
         self.name, self.schema, self.bands = head.name, head.schema, head.bands
         self.timezone, self.goals, self.learning = head.timezone, head.goals, head.learning
-        self.dictionary, self.key_salt = head.dictionary, head.key_salt
+        self.dictionary, self.key_salt = Dictionary(head.dictionary), head.key_salt
         self.slots = {slot.name: slot for slot in slots}
         self.fragments = fragments
         self.gate = Gate(

@@ -14,7 +14,7 @@ import msgspec
 from decisions.experiments import Holdout, Split
 from decisions.hours import Edges
 from decisions.index import Index
-from decisions.learn import Learning
+from decisions.lesson import Learning
 from decisions.rules.evaluator import compile_expr
 from decisions.rules.syntax import Expr
 from decisions.schema import Schema

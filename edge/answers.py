@@ -13,10 +13,10 @@ from decisions.explain import because
 from decisions.reasons import Reason
 from edge import wire
 from edge.exchange import Reply
-from edge.exposure import visitor_hash
+from edge.exposure import Marks, visitor_hash
 from edge.problems import NEVER_STORED, Headers
 from edge.services import Services
-from edge.visit import Known, Marks, Shown, Visit, steps_shown
+from edge.visit import Known, Shown, Visit, steps_shown
 
 PREVIEWED = 'edgewise_preview_decisions_total{{slot="{}",reason="{}"}}'
 DECISIONS = 'edgewise_decisions_total{{slot="{}",reason="{}"}}'
@@ -40,7 +40,10 @@ def decided(services: Services, visit: Visit, slots: Collection[str]) -> list[wi
             page.add(made.decision.fragment)
             if visit.preview is None:
                 visit.hold(made.decision)
-    return [_carried(services, visit, marks, shown[slot], known, tells) for slot in slots]
+    carried = [_carried(services, visit, marks, shown[slot]) for slot in slots]
+    if not tells:
+        return carried
+    return [_told(services, visit, reply, shown[reply.slot].decision, known) for reply in carried]
 
 
 def marks_of(services: Services, visit: Visit, known: Known) -> Marks:
@@ -92,35 +95,31 @@ def is_told(shown: Shown) -> bool:
     return bool(shown.text or shown.decision.experiment or shown.decision.holdout)
 
 
-def sign(services: Services, visit: Visit, marks: Marks, decision: Decision) -> str:
-    """The `x` of a decision that shows something; its `served` row is written on the way."""
-    x = marks.sign(*visit.serving.names.numbers(decision), decision.probability)
-    log(services, visit, marks, decision, x)
-    return x
-
-
-def log(services: Services, visit: Visit, marks: Marks, decision: Decision, id_: str) -> None:
-    """The `served` row of a decision that leaves, if rows may be written."""
+def log(visit: Visit, marks: Marks, decision: Decision, id_: str) -> None:
+    """Notes the `served` row of a decision that leaves, if rows may be written."""
     if visit.is_logged and visit.preview is None:
-        services.intake.served(visit, marks, decision, id_)
+        visit.rows().decisions.append((id_, decision, marks))
 
 
-def _carried(
-    services: Services, visit: Visit, marks: Marks, shown: Shown, known: Known, tells: bool
+def _carried(services: Services, visit: Visit, marks: Marks, shown: Shown) -> wire.Shown:
+    """A decision as every reply carries it; its `x` signed, its row noted."""
+    text, decision, is_json = shown
+    x = ""
+    if visit.preview is None and is_told(shown):
+        if text:
+            numbers = visit.serving.names.numbers(decision)
+            x = marks.sign(*numbers, decision.probability)
+        if visit.is_logged:
+            visit.rows().decisions.append((x or services.intake.row_id(), decision, marks))
+    if is_json:
+        return wire.Shown(decision.slot, json=msgspec.Raw(text.encode()), x=x)
+    return wire.Shown(decision.slot, html=text, x=x)
+
+
+def _told(
+    services: Services, visit: Visit, reply: wire.Shown, decision: Decision, known: Known
 ) -> wire.Shown:
-    decision = shown.decision
-    is_exposed = visit.preview is None and is_told(shown)
-    x = sign(services, visit, marks, decision) if is_exposed and shown.text else ""
-    if is_exposed and not x:
-        log(services, visit, marks, decision, services.intake.row_id())
-    reply = wire.Shown(
-        decision.slot,
-        html=msgspec.UNSET if shown.is_json else shown.text,
-        json=msgspec.Raw(shown.text.encode()) if shown.is_json else msgspec.UNSET,
-        x=x,
-    )
-    if not tells:
-        return reply
+    """The same with names and reasons, for who builds the site."""
     return msgspec.structs.replace(
         reply,
         fragment=decision.fragment,

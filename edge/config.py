@@ -116,7 +116,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_slots: Annotated[int, about("slots of one request; a page has a few", "slots")] = 20
     events_per_minute: Annotated[
         int,
-        about("per client address; an office behind one address needs several a second", "events"),
+        about(
+            "per client address: so many at once, and as many a minute after; an office behind one"
+            " address needs several a second",
+            "events",
+        ),
     ] = 1_200
     max_clients: Annotated[
         int, about("addresses that the rate limit remembers; ~200 bytes each", "addresses")

@@ -10,16 +10,21 @@ import functools
 import re
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
+from cachetools import LRUCache
+
+from decisions.events import MAX_WORD
 from edge import wire
 from edge.config import Config
 
 Headers = Mapping[bytes, bytes]
+Values: TypeAlias = tuple[bytes | None, ...]
 
 # Bytes that are looked at: headers may be as long as the server takes, and readings are remembered.
 MAX_PLACE, MAX_AGENT, MAX_HINT, MAX_LANGUAGE = 256, 512, 8, 128
+MAX_REMEMBERED, MAX_CONTEXTS = 1_024, 4_096  # bytes of what is remembered together, and how many
 
 _COUNTRY = re.compile(rb"[A-Za-z]{2}")
 _NOWHERE = {b"XX", b"T1", b"ZZ"}  # what CDNs send for unknown and for Tor
@@ -66,6 +71,7 @@ class Context:
         )
         places = [header for _, header in self._places]
         self.headers = (*places, b"user-agent", b"sec-ch-ua-mobile", b"accept-language")
+        self._remembered: LRUCache[Values, dict[str, Any]] = LRUCache(MAX_CONTEXTS)
 
     def facts(
         self, headers: Headers, page: wire.Page, query_keys: Collection[str] = ()
@@ -74,19 +80,25 @@ class Context:
 
         query_keys: those of the page's query that the playbook allows to be read.
         """
-        facts: dict[str, Any] = {}
-        for name, header in self._places:
-            raw = headers.get(header)
-            if raw and len(raw) <= MAX_PLACE and (value := _place(name, raw)):
-                facts[name] = value
-        if agent := headers.get(b"user-agent"):
-            hint = headers.get(b"sec-ch-ua-mobile", b"")
-            facts.update(device(agent[:MAX_AGENT], hint[:MAX_HINT]))
-        language = page.locale or headers.get(b"accept-language", b"")
-        if language and (spoken := locale(language[:MAX_LANGUAGE])):
-            facts["locale"] = spoken
+        values = (*map(headers.get, self.headers),)
+        facts = (self._remembered.get(values) or self._read(values)).copy()
         if page is not wire.NO_PAGE:
             _page_facts(facts, page, query_keys)
+        return facts
+
+    def _read(self, values: Values) -> dict[str, Any]:
+        """What these headers say, remembered for the next page of whoever sends them."""
+        facts: dict[str, Any] = {}
+        *places, agent, hint, language = values
+        for (name, _), raw in zip(self._places, places, strict=True):
+            if raw and len(raw) <= MAX_PLACE and (value := _place(name, raw)):
+                facts[name] = value
+        if agent:
+            facts.update(device(agent[:MAX_AGENT], (hint or b"")[:MAX_HINT]))
+        if language and (spoken := locale(language[:MAX_LANGUAGE])):
+            facts["locale"] = spoken
+        if sum(len(value) for value in values if value) <= MAX_REMEMBERED:
+            self._remembered[values] = facts
         return facts
 
 
@@ -98,13 +110,26 @@ def _page_facts(facts: dict[str, Any], page: wire.Page, query_keys: Collection[s
         facts["page.category"] = page.category
     if page.referrer and (host := _host(page.referrer)):
         facts["referrer.host"] = host
+    if page.locale:  # what the page says it is in, valid or not, beats the browser
+        facts.pop("locale", None)
+        if spoken := locale(page.locale[:MAX_LANGUAGE]):
+            facts["locale"] = spoken
     if mark or page.query:
-        given = page.query if isinstance(page.query, dict) else wire.query(page.query.encode())
-        asked = {**wire.query(rest.encode()), **given}
-        facts.update((f"page.query.{key}", asked[key]) for key in query_keys if key in asked)
-        for name, key in _UTM:
-            if value := asked.get(key):
-                facts[name] = value[: wire.MAX_WORD]
+        _query_facts(facts, page, rest, query_keys)
+
+
+def _query_facts(
+    facts: dict[str, Any], page: wire.Page, in_path: str, query_keys: Collection[str]
+) -> None:
+    asked = page.query if isinstance(page.query, dict) else wire.query(page.query.encode())
+    if in_path:
+        asked = wire.query(in_path.encode()) | asked
+    for key in query_keys:
+        if key in asked:
+            facts[f"page.query.{key}"] = asked[key]
+    for name, key in _UTM:
+        if value := asked.get(key):
+            facts[name] = value[:MAX_WORD]
 
 
 def _host(url: str) -> str:

@@ -6,15 +6,17 @@ never an error. Both are JWTs that any library can read (`edge.tokens`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
+from cachetools import LRUCache
 
-from decisions.compact import Packed, fit, ids_of, unpack
+from decisions.compact import Packed, fit, unpack
 from decisions.consent import NEED_AN_ID, NOTHING, PURPOSES
 from decisions.errors import ProfileError
 from decisions.learn import withdraw
+from decisions.ledger import Dictionary
 from decisions.profile import NOBODY, Profile
 from edge.keyring import KeyRing
 from edge.tokens import Refusal, sign, timely, verify
@@ -27,6 +29,7 @@ MAX_CONSENT_BYTES = 1_024
 MAX_DUPLICATES = 4  # cookies of one name that are tried; a parent domain may have set one more
 DAY_S = 86_400
 _SEMICOLON = ord(";")
+_PROFILE_CLAIMS = b'{"aud":"profile","v":%d,"iat":%%d,"exp":%%d,"sub":%%b,"p":' % FORMAT
 _MAC_CHARACTERS = 43  # of 32 bytes
 
 Uuid: TypeAlias = Annotated[
@@ -95,7 +98,8 @@ def found(header: bytes, name: str) -> Iterator[bytes]:
         while before and header[before - 1] in b" \t":
             before -= 1
         if not before or header[before - 1] == _SEMICOLON:
-            value = header[start:].partition(b";")[0].strip(b" \t")
+            end = header.find(b";", start)
+            value = header[start : end if end >= 0 else len(header)].strip(b" \t")
             yield value[1:-1] if value[:1] == b'"' == value[-1:] else value
             left -= 1
 
@@ -132,20 +136,15 @@ class CookieJar:
     ) -> None:
         self._ring, self._refused = ring, refused
         self._keys = ring()
-        self._names: Sequence[str] = ()
-        self._ids: dict[str, int] = {}
         flags = "; HttpOnly; Secure; SameSite=Lax" if secure else "; HttpOnly; SameSite=Lax"
         self._tail = f"; Path={path}{flags}".encode()
         self._profile_s, self._consent_s = profile_days * DAY_S, consent_days * DAY_S
-        self._cached = cached
-        self._choices: dict[bytes, ConsentClaims] = {}  # emptied when full: no order to keep
+        self._choices: LRUCache[bytes, ConsentClaims] = LRUCache(cached)
 
-    def read(
-        self, header: bytes | None, names: Sequence[str], now_s: float
-    ) -> tuple[Choice, Profile]:
+    def read(self, header: bytes | None, names: Dictionary, now_s: float) -> tuple[Choice, Profile]:
         """The first good cookie of each name; NO_CHOICE and NOBODY without one.
 
-        names: the dictionary. The profile holds nothing of purposes that are not granted, and
+        The profile holds nothing of purposes that are not granted, and
         without a grant that needs an id its cookie is not looked at.
         """
         choice, profile = NO_CHOICE, NOBODY
@@ -167,7 +166,7 @@ class CookieJar:
             self._refused(PROFILE, known)
         return choice, profile
 
-    def profile(self, token: bytes, names: Sequence[str], now_s: float) -> Profile | Refusal:
+    def profile(self, token: bytes, names: Dictionary, now_s: float) -> Profile | Refusal:
         """The profile in a cookie, or why there is none."""
         room = MAX_PROFILE_BYTES - len(PROFILE) - 1
         claims = _verified(token, self._ring(), room, _PROFILES, "profile")
@@ -203,25 +202,21 @@ class CookieJar:
             return claims
         read = _verified(token, ring, MAX_CONSENT_BYTES, _CONSENTS, "consent")
         if not isinstance(read, Refusal):
-            if len(known) >= self._cached:
-                known.clear()
             known[token] = read
         return read
 
-    def write_profile(self, profile: Profile, names: Sequence[str], now_s: float) -> bytes:
+    def write_profile(self, profile: Profile, names: Dictionary, now_s: float) -> bytes:
         """The Set-Cookie value that keeps a profile, within the limit; nobody's deletes it."""
         if not profile.visitor:
             return self.forget(PROFILE)
-        if names is not self._names:
-            self._names, self._ids = names, ids_of(names)
         key = self._ring().signing
-        frame = self._frame("profile", now_s, self._profile_s)
-        frame["sub"] = profile.visitor
-        claims = msgspec.json.encode(frame)[:-1] + b',"p":'
+        issued_s = int(now_s)
+        visitor = msgspec.json.encode(profile.visitor)
+        claims = _PROFILE_CLAIMS % (issued_s, issued_s + self._profile_s, visitor)
         around = len(PROFILE) + len(key.header) + len("=..") + _MAC_CHARACTERS
         packed = fit(
             profile,
-            self._ids,
+            names,
             aim=(AIM_PROFILE_BYTES - around) * 3 // 4 - len(claims) - 1,
             limit=(MAX_PROFILE_BYTES - around) * 3 // 4 - len(claims) - 1,
         )
@@ -229,7 +224,12 @@ class CookieJar:
 
     def write_choice(self, choice: Choice, now_s: float) -> bytes:
         """The Set-Cookie value that keeps a consent choice."""
-        claims = self._frame("consent", now_s, self._consent_s) | {
+        issued_s = int(now_s)
+        claims = {
+            "aud": "consent",
+            "v": FORMAT,
+            "iat": issued_s,
+            "exp": issued_s + self._consent_s,
             "g": [name for name, bit in PURPOSES.items() if choice.grants & bit],
             "how": choice.how[:64],
             "at": int(choice.at_s),
@@ -245,10 +245,6 @@ class CookieJar:
 
     def _set(self, name: str, value: bytes, age_s: int) -> bytes:
         return b"%b=%b; Max-Age=%d%b" % (name.encode(), value, age_s, self._tail)
-
-    @staticmethod
-    def _frame(audience: str, now_s: float, lifetime_s: int) -> dict[str, Any]:
-        return {"aud": audience, "v": FORMAT, "iat": int(now_s), "exp": int(now_s) + lifetime_s}
 
 
 def _verified(

@@ -13,7 +13,7 @@ import hmac
 import struct
 from collections.abc import Callable
 from hashlib import blake2b
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
@@ -50,6 +50,15 @@ class Exposure(msgspec.Struct, frozen=True):
     at_s: int = 0
     visitor: bytes = NO_VISITOR
     facts: bytes = NO_VISITOR
+
+
+class Marks(NamedTuple):
+    """The hashes of visitor and facts that `x` carries, the same for all slots of a visit, and what
+    signs them."""
+
+    visitor: bytes
+    facts: bytes
+    sign: Sign
 
 
 def visitor_hash(visitor: str) -> bytes:

@@ -9,23 +9,22 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from decisions import consent
-from decisions.consent import PERSONALIZATION, SENSITIVE
-from decisions.engine import Decision
+from decisions.consent import PERSONALIZATION
 from decisions.events import IDENTIFY, SEEN, SIGN_OUT, Event
 from decisions.interest import fade
-from decisions.learn import begin, is_repeat, learn, seen, signed_in, signed_out
+from decisions.learn import begin, seen, signed_in, signed_out
 from decisions.ledger import visitor_key
+from decisions.lesson import Lesson
 from edge.exposure import NO_VISITOR, Exposures, visitor_hash
 from edge.identify import Identities
 from edge.metrics import Metrics
 from edge.refresh import Served
-from edge.sinks.row import SERVED, Decided, Row
+from edge.sinks.row import Decided
 from edge.sinks.sink import Sink
 from edge.tokens import Refusal
-from edge.visit import Marks, Visit
+from edge.visit import Visit
 from edge.wire import RefusedEvent
 
 EVENTS = 'edgewise_events_total{{type="{}"}}'
@@ -83,31 +82,37 @@ class Intake:
         taken come back. teach: False only logs, because these events come again.
         """
         refused: list[RefusedEvent] = []
+        is_logged = visit.is_logged
+        lesson: Lesson | None = None  # of the events since the last reserved one
         for index, event in batch:
-            take = self._reserved.get(event.type, self._declared)
-            taken = take(visit, event, teach)
+            take = self._reserved.get(event.type)
+            if take is None:
+                if lesson is None:
+                    lesson = _lesson(visit)
+                taken = self._declared(visit, event, lesson if teach else None)
+            else:
+                if lesson is not None:
+                    visit.profile, lesson = lesson.learnt(), None
+                taken = take(visit, event, teach)
             if taken.code:
                 self._metrics.count(REFUSED.format(taken.code))
                 refused.append(RefusedEvent(index, taken.code, taken.detail))
                 continue
             self._metrics.count(_counter(event.type))
-            if visit.is_logged:
-                self._log(visit, event, taken.decided)
+            if is_logged:
+                visit.rows().events.append((event, taken.decided))
             else:
                 self._metrics.count(UNLOGGED)
+        if lesson is not None:
+            visit.profile = lesson.learnt()
         return refused
 
-    def _log(self, visit: Visit, event: Event, decided: Decided | None) -> None:
-        serving = visit.serving
-        is_withheld = serving.withholds(event) and not visit.choice.grants & SENSITIVE
-        self._sink.put(functools.partial(event_row, _about(visit), event, decided, is_withheld))
-
-    def _declared(self, visit: Visit, event: Event, teach: bool) -> Taken:
+    def _declared(self, visit: Visit, event: Event, lesson: Lesson | None) -> Taken:
         if event.type not in visit.serving.learning.events:
             what = f"expected an event type that the playbook declares, got {event.type!r}"
             return Taken("undeclared", f"{what} - at `$.type`")
-        if teach:
-            self._learn(visit, event)
+        if lesson is not None:
+            self._learn(visit, event, lesson)
         return self._answered(visit, event) if event.x else TAKEN
 
     def _seen(self, visit: Visit, event: Event, teach: bool) -> Taken:
@@ -140,22 +145,20 @@ class Intake:
     def _sign_out(self, visit: Visit, event: Event, teach: bool) -> Taken:
         if teach and visit.profile.visitor:
             # A new id with it: rows must not tie the next person at this device to this one.
+            self.log(visit)
             visit.profile = signed_out(visit.profile, self._new_id(visit.now_s), event.id)
-            visit.about = None
             self.begin(visit)
         return TAKEN
 
-    def _learn(self, visit: Visit, event: Event) -> None:
-        learning, before = visit.serving.learning, visit.profile
-        after = learn(before, event, learning, visit.choice.grants, visit.now_s)
-        if after is before:
-            if is_repeat(before, event.id):
+    def _learn(self, visit: Visit, event: Event, lesson: Lesson) -> None:
+        if not lesson.learn(event):
+            if lesson.is_repeat(event):
                 self._metrics.count(REPEATED)
             return
+        learning = visit.serving.learning
         may_tell = visit.choice.grants & PERSONALIZATION
         if may_tell and event.category not in learning.known and learning.strangers(event):
             self._metrics.count(STRANGE)
-        visit.profile = after
 
     def _identify(self, visit: Visit, event: Event, teach: bool) -> Taken:
         """Signs in whom the token names, with the interests that the builder saw, as they stand
@@ -174,7 +177,7 @@ class Intake:
             interests = {
                 name: fade(weight, age_s, half_life_s) for name, weight in member.interests.items()
             }
-        visit.about = None
+        self.log(visit)
         visit.profile = signed_in(
             visit.profile,
             key,
@@ -192,69 +195,12 @@ class Intake:
         """An id for a row whose decision leaves without an `x`."""
         return f"{self._prefix}-{next(self._numbers):x}"
 
-    def served(self, visit: Visit, marks: Marks, decision: Decision, id_: str) -> None:
-        """One decision leaves in a reply: a row of it. Only for a visit that is logged."""
-        self._sink.put(functools.partial(served_row, _about(visit), marks, decision, id_))
+    def log(self, visit: Visit) -> None:
+        """Hands over what a visit leaves in the log; what it does later begins anew."""
+        if (rows := visit.told) is not None:
+            visit.told = None
+            self._sink.put(rows)
 
 
-def event_row(
-    about: dict[str, Any], event: Event, decided: Decided | None, is_withheld: bool
-) -> Row:
-    """The log's row of an event.
-
-    about: what every row of its visit says. is_withheld: it is about sensitive values without
-    their opt-in; they are left out, and with them the item, the brand and the page that would tell
-    them.
-    """
-    if is_withheld:
-        about = about | {"page": ""}
-        return Row(id=event.id, type=event.type, at=event.at, x=decided, **about)
-    return Row(
-        id=event.id,
-        type=event.type,
-        at=event.at,
-        item=event.item,
-        category=event.category,
-        brand=event.brand,
-        price=event.price,
-        quantity=event.quantity,
-        x=decided,
-        **about,
-    )
-
-
-def served_row(about: dict[str, Any], marks: Marks, decision: Decision, id_: str) -> Row:
-    """The log's row of a decision."""
-    now_s = about["received"]
-    decided = Decided(
-        snapshot=about["snapshot"],
-        slot=decision.slot,
-        rule=decision.rule,
-        variant=decision.variant,
-        probability=round(decision.probability, 5),
-        at=int(now_s),
-        visitor=marks.visitor.hex(),
-        facts=marks.facts.hex(),
-        holdout=decision.holdout,
-        phase=decision.phase,
-    )
-    return Row(id=id_, type=SERVED, at=now_s, x=decided, **about)
-
-
-def _about(visit: Visit) -> dict[str, Any]:
-    """What every row says of its visit."""
-    if visit.about is not None:
-        return visit.about
-    profile, page = visit.profile, visit.page
-    withheld = page.category in visit.serving.sensitive and not visit.choice.grants & SENSITIVE
-    visit.about = {
-        "received": visit.now_s,
-        "visitor": profile.visitor,
-        "customer": f"{profile.customer:016x}" if profile.customer else "",
-        "session": profile.session_id,
-        "grants": consent.names(visit.choice.grants),
-        "policy": visit.choice.policy,
-        "snapshot": visit.serving.version,
-        "page": "" if withheld else page.path.partition("?")[0],
-    }
-    return visit.about
+def _lesson(visit: Visit) -> Lesson:
+    return Lesson(visit.profile, visit.serving.learning, visit.choice.grants, visit.now_s)

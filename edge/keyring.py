@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +18,9 @@ from edge.errors import CannotServe
 
 MIN_SECRET_BYTES = 32  # RFC 7518 §3.2: as long as the hash at least
 MAX_KEYS = 16
+_BLOCK_BYTES = 64  # of SHA-256
+_INNER = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER = bytes(byte ^ 0x5C for byte in range(256))
 DEMO_PREFIX = "demo-"  # `serve` refuses such keys without --dev
 DEMO_REFUSED = "expected keys of your own, got the demo's"
 DEMO_HELP = "make some with `edgewise keys new`, or say --dev"
@@ -37,12 +41,25 @@ class _Jwks(msgspec.Struct, frozen=True):
 _DECODER = msgspec.json.Decoder(_Jwks)
 
 
-class Key(msgspec.Struct, frozen=True):
+class Key:
     """A secret under its name. header: the one JWS header of what it signs, as base64url."""
 
-    kid: str
-    secret: bytes
-    header: bytes
+    __slots__ = ("_inner", "_outer", "header", "kid", "secret")
+
+    def __init__(self, kid: str, secret: bytes, header: bytes) -> None:
+        self.kid, self.secret, self.header = kid, secret, header
+        block = hashlib.sha256(secret).digest() if len(secret) > _BLOCK_BYTES else secret
+        block = block.ljust(_BLOCK_BYTES, b"\0")
+        self._inner = hashlib.sha256(block.translate(_INNER))
+        self._outer = hashlib.sha256(block.translate(_OUTER))
+
+    def mac(self, signed: bytes) -> bytes:
+        """HMAC-SHA256 (RFC 2104), with the key's two blocks hashed once for all: half the time of
+        `hmac.digest`, which is what the tests compare it with."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(signed)
+        outer.update(inner.digest())
+        return outer.digest()
 
     def __repr__(self) -> str:
         return f"Key({self.kid!r})"

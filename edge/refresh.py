@@ -13,7 +13,6 @@ from collections.abc import Callable, Generator, Iterable
 from typing import Any, Protocol
 
 from decisions.engine import Decision
-from decisions.events import Event
 from decisions.program import Program
 from edge.asked import Asked
 from edge.exposure import HELD_OUT, NO_RULE, NO_VARIANT, Exposure
@@ -136,11 +135,6 @@ class Serving:
     def is_stale(self, now_s: float) -> bool:
         """Whether it is past its date."""
         return self.snapshot.is_stale(now_s)
-
-    def withholds(self, event: Event) -> bool:
-        """Whether what this event is about needs the opt-in for what is sensitive."""
-        sensitive = self.sensitive
-        return event.category in sensitive or event.item in sensitive or event.brand in sensitive
 
 
 class Pointer(Protocol):

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cachetools import TTLCache
+from cachetools import LRUCache, TTLCache
 
 from edge.config import Config
 from edge.exchange import Scope, client_address
@@ -31,26 +31,23 @@ _LOG = logging.getLogger("edgewise")
 
 
 class RateLimit:
-    """How many events a client sent in this minute of the clock; the addresses that are remembered
-    are bounded: the one that came first goes."""
+    """A leaky bucket for each client address: so many events at once, and as many a minute after
+    that. The addresses that are remembered are bounded; who was silent longest is forgotten."""
 
     def __init__(self, per_minute: int, most_clients: int, clock: Callable[[], float]) -> None:
-        """clock: seconds, monotonic or not; a jump, forward or back, forgives."""
-        self._per_minute, self._most, self._clock = per_minute, most_clients, clock
-        self._minute, self._spent = 0.0, dict[str, int]()
+        """clock: seconds, monotonic or not; a jump forward forgives, a jump back does not hurt."""
+        self._most, self._leak, self._clock = per_minute, per_minute / WINDOW_S, clock
+        # Client -> how full its bucket was, and when.
+        self._buckets: LRUCache[str, tuple[float, float]] = LRUCache(most_clients)
 
     def allows(self, client: str, events: int) -> bool:
         """Whether this many more are within the limit; if so they are counted."""
-        minute, spent = self._clock() // WINDOW_S, self._spent
-        if minute != self._minute:
-            self._minute = minute
-            spent.clear()
-        total = spent.get(client, 0) + events
-        if total > self._per_minute:
+        now_s = self._clock()
+        level, at_s = self._buckets.get(client, (0.0, now_s))
+        level = max(0.0, level - self._leak * max(0.0, now_s - at_s)) + events
+        if level > self._most:
             return False
-        if client not in spent and len(spent) >= self._most:
-            del spent[next(iter(spent))]
-        spent[client] = total
+        self._buckets[client] = level, now_s
         return True
 
 

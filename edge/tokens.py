@@ -37,7 +37,7 @@ def sign(payload: bytes, key: Key) -> bytes:
 
 
 def _mac(signed: bytes, key: Key) -> bytes:
-    return encode64(hmac.digest(key.secret, signed, "sha256"))
+    return encode64(key.mac(signed))
 
 
 def verify(token: bytes, ring: KeyRing, max_bytes: int) -> bytes | Refusal:

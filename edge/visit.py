@@ -16,6 +16,7 @@ from decisions.engine import MAX_STEPS, NOTHING, Circumstances, Decision, decide
 from decisions.experiments import Units
 from decisions.facts import Facts
 from decisions.learn import hold, withdraw
+from decisions.ledger import NO_NAMES
 from decisions.profile import (
     NOBODY,
     Profile,
@@ -28,10 +29,11 @@ from decisions.reasons import Reason, Step
 from edge import wire
 from edge.context import Context
 from edge.cookies import PROFILE, Choice, CookieJar
-from edge.exposure import Sign
+from edge.exposure import Marks
 from edge.keyring import KeyRing
 from edge.previews import Preview
 from edge.refresh import Serving
+from edge.sinks.rows import Rows
 from edge.wire import Page
 from snapshots.membership import Member
 
@@ -42,15 +44,6 @@ class Shown(NamedTuple):
     text: str
     decision: Decision
     is_json: bool = False
-
-
-class Marks(NamedTuple):
-    """The hashes of visitor and facts that `x` carries, the same for all slots of a visit, and what
-    signs them."""
-
-    visitor: bytes
-    facts: bytes
-    sign: Sign
 
 
 class Known(NamedTuple):
@@ -64,7 +57,6 @@ class Visit:
     """One request. `profile` changes as events are learnt; everything else stays."""
 
     __slots__ = (
-        "about",
         "choice",
         "context",
         "marks",
@@ -73,6 +65,7 @@ class Visit:
         "preview",
         "profile",
         "serving",
+        "told",
     )
 
     def __init__(
@@ -86,8 +79,8 @@ class Visit:
     ) -> None:
         self.serving, self.now_s, self.choice = serving, now_s, choice
         self.profile, self.context, self.page = profile, context, page
-        self.about: dict[str, Any] | None = None  # what all rows of it say, once it was asked for
-        self.marks: Marks | None = None  # the same for what its `x` tokens say
+        self.told: Rows | None = None  # what it leaves in the log so far
+        self.marks: Marks | None = None  # what its `x` tokens say, once it was asked for
         self.preview: Preview | None = None  # of who may see more, and is not counted as a visitor
 
     @property
@@ -107,6 +100,20 @@ class Visit:
     def is_logged(self) -> bool:
         """Whether rows may be written of this visit."""
         return bool(self.choice.grants & ANALYTICS)
+
+    def rows(self) -> Rows:
+        """What this visit leaves in the log, to be added to."""
+        if (rows := self.told) is None:
+            serving = self.serving
+            rows = self.told = Rows(
+                serving.version,
+                serving.sensitive,
+                self.now_s,
+                self.choice,
+                self.profile,
+                self.page,
+            )
+        return rows
 
     def member(self) -> Member | None:
         """What the builder knew of who is signed in or recognised."""
@@ -263,7 +270,7 @@ class Reception:
 
     def choice(self, headers: Mapping[bytes, bytes]) -> Choice:
         """What this visitor granted."""
-        return self._jar.read(headers.get(b"cookie"), (), self._clock())[0]
+        return self._jar.read(headers.get(b"cookie"), NO_NAMES, self._clock())[0]
 
     def cookies(self, visit: Visit, headers: Mapping[bytes, bytes]) -> list[bytes]:
         """The Set-Cookie values after a visit: the profile where one may be kept; where none may
@@ -282,7 +289,7 @@ class Reception:
         cookies = [self._jar.write_choice(choice, now_s)]
         if not _brings_profile(headers):
             return cookies
-        names = serving.program.dictionary if serving else ()
+        names = serving.program.dictionary if serving else NO_NAMES
         before, profile = self._jar.read(headers.get(b"cookie"), names, now_s)
         lost = before.grants & ~choice.grants
         if serving is None and choice.grants and not lost:

@@ -7,23 +7,17 @@ event must not hold up the good ones beside it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, TypeVar
 from urllib.parse import unquote_plus
 
 import msgspec
 
 from decisions import consent
-from decisions.events import Event
+from decisions.events import MAX_ID, MAX_PRICE, MAX_QUANTITY, MAX_TOKEN, MAX_WORD, Event
 from decisions.reasons import Step
 from edge.errors import Refused
 
-MAX_WORD = 128  # characters of an item, a category, a brand, a slot's name
-MAX_ID = 64
-MAX_TEXT = 2_048  # of a path, a query value, a referrer
-MAX_TOKEN = 4_096  # of a sign-in token
-MAX_PRICE = 1e9
-MAX_QUANTITY = 10_000
+MAX_TEXT = 2_048  # characters of a path, a query value, a referrer
 
 
 class Page(msgspec.Struct, frozen=True):
@@ -115,7 +109,7 @@ class ConsentReply(msgspec.Struct, frozen=True):
 _VISIT = msgspec.json.Decoder(VisitBody)
 _EVENTS = msgspec.json.Decoder(EventsBody)
 _CONSENT = msgspec.json.Decoder(ConsentBody)
-_EVENT = msgspec.json.Decoder(Event)
+_EVENT, _BATCH = msgspec.json.Decoder(Event), msgspec.json.Decoder(list[Event])
 encode = msgspec.json.Encoder().encode
 
 Body = TypeVar("Body")
@@ -182,8 +176,12 @@ def _within(name: str, text: str, most: int) -> None:
 
 
 def _check_page(page: Page) -> None:
-    if len(page.path) > MAX_TEXT:
-        _within("page.path", page.path, MAX_TEXT)
+    query = page.query if isinstance(page.query, str) else ""
+    texts = len(page.path) + len(page.referrer) + len(query)
+    words = len(page.category) + len(page.locale)
+    if texts <= MAX_TEXT and words <= MAX_ID and query is page.query:
+        return  # the usual page, in one look
+    _within("page.path", page.path, MAX_TEXT)
     _within("page.category", page.category, MAX_WORD)
     _within("page.referrer", page.referrer, MAX_TEXT)
     _within("page.locale", page.locale, MAX_ID)
@@ -204,45 +202,62 @@ def check_slots(slots: list[str], most: int) -> None:
     """Raises Refused for too many slots, or a name nobody would give one."""
     if len(slots) > most:
         raise invalid(f"expected at most {most} slots, got {len(slots)} - at `$.slots`")
-    for slot in slots:
-        _within("slots", slot, MAX_WORD)
+    if slots and len(max(slots, key=len)) > MAX_WORD:
+        for slot in slots:
+            _within("slots", slot, MAX_WORD)
 
 
 Batch = list[tuple[int, Event]]  # events with their places in the body
 
 
-def events(raws: Iterable[msgspec.Raw]) -> tuple[Batch, list[RefusedEvent]]:
+class _Unbounded(Event, frozen=True):
+    """An event of any size, to say what about it is too much."""
+
+    type: str
+    id: str = ""
+    item: str = ""
+    category: str = ""
+    brand: str = ""
+    price: float = 0.0
+    quantity: int = 1
+    x: str = ""
+    token: str = ""
+
+
+_UNBOUNDED = msgspec.json.Decoder(_Unbounded)
+
+
+def events(raws: list[msgspec.Raw]) -> tuple[Batch, list[RefusedEvent]]:
     """The events that can be read, and those that cannot, each with its reason."""
+    try:
+        return list(enumerate(_BATCH.decode(b"[%b]" % b",".join(raws)))), []
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass  # one by one, then
     taken: Batch = []
     refused: list[RefusedEvent] = []
     for index, raw in enumerate(raws):
         try:
-            event = _EVENT.decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            refused.append(RefusedEvent(index, "unreadable", _lower(str(error))))
-            continue
-        if detail := out_of_bounds(event):
-            refused.append(RefusedEvent(index, "out-of-bounds", detail))
-        else:
-            taken.append((index, event))
+            taken.append((index, _EVENT.decode(raw)))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            refused.append(RefusedEvent(index, *_why_refused(raw)))
     return taken, refused
+
+
+def _why_refused(raw: msgspec.Raw) -> tuple[str, str]:
+    """Code and detail of an event that is none."""
+    try:
+        event = _UNBOUNDED.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return "unreadable", _lower(str(error))
+    return "out-of-bounds", _out_of_bounds(event)
 
 
 _BOUNDS = {"type": MAX_ID, "id": MAX_ID, "item": MAX_WORD, "category": MAX_WORD, "brand": MAX_WORD}
 _BOUNDS |= {"x": MAX_WORD, "token": MAX_TOKEN}
 
 
-def out_of_bounds(event: Event) -> str:
-    """What about an event is beyond its limit, or ""."""
-    if (
-        len(event.type) + len(event.id) <= MAX_ID
-        and len(event.item) + len(event.category) + len(event.brand) + len(event.x) <= MAX_WORD
-        and len(event.token) <= MAX_TOKEN
-        and 0.0 <= event.price <= MAX_PRICE
-        and 0 <= event.quantity <= MAX_QUANTITY
-        and event.type
-    ):  # the usual event, in one look
-        return ""
+def _out_of_bounds(event: Event) -> str:
+    """What about an event is beyond its limit."""
     for name, most in _BOUNDS.items():
         if (length := len(getattr(event, name))) > most:
             return f"expected at most {most} characters, got {length} - at `$.{name}`"
@@ -250,7 +265,7 @@ def out_of_bounds(event: Event) -> str:
         return f"expected 0 <= price <= {MAX_PRICE:.0f}, got {event.price} - at `$.price`"
     if not 0 <= event.quantity <= MAX_QUANTITY:
         return f"expected 0 <= quantity <= {MAX_QUANTITY}, got {event.quantity} - at `$.quantity`"
-    return "" if event.type else "expected a type, got an empty one - at `$.type`"
+    return "expected a type, got an empty one - at `$.type`"
 
 
 def query(raw: bytes) -> dict[str, str]:

@@ -29,6 +29,7 @@ def report(services: Services, scope: Scope, headers: dict[bytes, bytes], body: 
     if not told.resend:
         services.intake.begin(visit)
     refused += services.intake.take(visit, batch, teach=not told.resend)
+    services.intake.log(visit)
     cookies = () if told.resend else services.reception.cookies(visit, headers)
     accepted = len(told.events) - len(refused)
     reply = wire.EventsReply(accepted, refused)

@@ -31,6 +31,7 @@ def many(services: Services, scope: Scope, headers: dict[bytes, bytes], _: bytes
     visit = services.reception.arrive(serving, headers, wire.page_of(asked))
     visit.preview = services.previews.read(asked.get(PREVIEW, ""))
     reply = wire.VisitReply(answers.decided(services, visit, slots), keep=visit.may_keep)
+    services.intake.log(visit)
     return answers.json_reply(services, reply, started)
 
 
@@ -50,7 +51,8 @@ def one(services: Services, scope: Scope, headers: dict[bytes, bytes], _: bytes)
     shown = answers.show(services, visit, slot, known, answers.are_names_told(services, visit))
     if visit.is_logged and answers.is_told(shown):
         marks, row_id = answers.marks_of(services, visit, known), services.intake.row_id()
-        answers.log(services, visit, marks, shown.decision, row_id)
+        answers.log(visit, marks, shown.decision, row_id)
+        services.intake.log(visit)
     body = shown.text.encode()
     kind = answers.JSON if shown.is_json else _HTML
     return Reply(200, [kind, *answers.personal(services, started, len(body))], body)

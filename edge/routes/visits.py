@@ -31,6 +31,7 @@ def visit(services: Services, scope: Scope, headers: dict[bytes, bytes], body: b
         batch = []
     refused += services.intake.take(visit, batch)
     decisions = answers.decided(services, visit, asked.slots)
+    services.intake.log(visit)
     reply = wire.VisitReply(decisions, keep=visit.may_keep, retry=is_limited, refused=refused)
     return answers.json_reply(services, reply, started, services.reception.cookies(visit, headers))
 

@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Iterator
 
 from edge.metrics import Metrics
-from edge.sinks.row import Making, encode
+from edge.sinks.row import encode
+from edge.sinks.sink import Told
 from snapshots.eventlog import EventLog
 
 PAUSE_S = 0.5  # how long a row may wait; with the write itself a crash loses at most a second
@@ -28,18 +29,21 @@ class LoggedSink:
     def __init__(self, log: EventLog, metrics: Metrics, most: int) -> None:
         """most: rows that may wait; ten seconds of a busy worker."""
         self._log, self._metrics, self._most = log, metrics, most
-        self._waiting: deque[Making] = deque()
+        self._waiting: deque[Told] = deque()
+        self._put, self._taken = 0, 0  # rows so far; each is counted by one thread
         # Named here, by one thread: to name a counter takes more than to count.
         for key in (WRITTEN, *map(DROPPED.format, ("queue-full", "disk", "broken"))):
             metrics.count(key, 0)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="event-log", daemon=True)
 
-    def put(self, making: Making) -> None:
-        if len(self._waiting) >= self._most or self._stopping.is_set():
-            self._metrics.count(DROPPED.format("queue-full"))
+    def put(self, rows: Told) -> None:
+        count = len(rows)
+        if self._put + count - self._taken > self._most or self._stopping.is_set():
+            self._metrics.count(DROPPED.format("queue-full"), count)
         else:
-            self._waiting.append(making)
+            self._put += count
+            self._waiting.append(rows)
 
     def start(self) -> None:
         self._thread.start()
@@ -66,13 +70,27 @@ class LoggedSink:
 
     def _lines(self) -> Iterator[bytes]:
         """The rows that wait, made and spelt."""
-        for number in range(len(self._waiting)):
-            try:
-                yield encode(self._waiting.popleft()())
-            except Exception:  # the shell of the thread: one row must not end the log
-                self._metrics.count(DROPPED.format("broken"))
-            if number % SLICE == SLICE - 1:
-                time.sleep(0)  # else the loop's thread waits for the interpreter's 5 ms
+        spelt = 0
+        for _ in range(len(self._waiting)):
+            rows = self._waiting.popleft()
+            for line in self._spelt(rows):
+                yield line
+                spelt += 1
+                if spelt % SLICE == 0:
+                    time.sleep(0)  # else the loop's thread waits for the interpreter's 5 ms
+            self._taken += len(rows)
+
+    def _spelt(self, rows: Told) -> Iterator[bytes]:
+        left = len(rows)
+        try:
+            for row in rows:
+                left -= 1
+                try:
+                    yield encode(row)
+                except UnicodeEncodeError:  # half of a surrogate pair: this row alone
+                    self._metrics.count(DROPPED.format("broken"))
+        except Exception:  # the shell of the thread: what cannot be made must not end the log
+            self._metrics.count(DROPPED.format("broken"), left)
 
     def _count(self, key: str, rows: int) -> None:
         if rows:

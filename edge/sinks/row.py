@@ -5,9 +5,6 @@ The builder reads what the grants of the row allow, and no more. A field that is
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeAlias
-
 import msgspec
 
 SERVED = "served"  # a decision left in a reply
@@ -56,8 +53,5 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     quantity: int = 1
     x: Decided | None = None
 
-
-# A row still to be made, of values that do not change: who writes it makes it, behind the reply.
-Making: TypeAlias = Callable[[], Row]
 
 encode = msgspec.json.Encoder().encode

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
-from edge.sinks.row import Making, Row
+from edge.sinks.row import Row
+
+
+class Told(Protocol):
+    """What a visit tells: so many rows, some of them perhaps still to be made; a list will do."""
+
+    def __len__(self) -> int:
+        """How many rows."""
+        ...
+
+    def __iter__(self) -> Iterator[Row]:
+        """The rows, the same each time."""
+        ...
 
 
 class Sink(Protocol):
     """Takes rows at once and never raises; what it cannot keep it drops and counts."""
 
-    def put(self, making: Making) -> None:
-        """Takes one row, which will be made and written soon."""
+    def put(self, rows: Told) -> None:
+        """Takes what a visit tells; it is written soon."""
         ...
 
     def start(self) -> None:
@@ -28,24 +41,26 @@ class Sink(Protocol):
 
 
 class ListSink:
-    """For tests and for nodes without a log: the last `most` rows in memory."""
+    """For tests and for nodes without a log: the first `most` rows in memory."""
 
     def __init__(self, most: int = 10_000) -> None:
-        self._waiting: list[Making] = []
-        self._most = most
+        self._kept: list[Told] = []
+        self._left, self._most = most, most
 
     @property
     def rows(self) -> list[Row]:
         """What was put, made now."""
-        return [making() for making in self._waiting]
+        return [row for rows in self._kept for row in rows]
 
-    def put(self, making: Making) -> None:
-        if len(self._waiting) < self._most:
-            self._waiting.append(making)
+    def put(self, rows: Told) -> None:
+        if len(rows) <= self._left:
+            self._kept.append(rows)
+            self._left -= len(rows)
 
     def clear(self) -> None:
         """Forgets all of it."""
-        self._waiting.clear()
+        self._kept.clear()
+        self._left = self._most
 
     def start(self) -> None:
         """Nothing to begin."""

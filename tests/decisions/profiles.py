@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from decisions.compact import ids_of
-from decisions.ledger import COUNTER, KEY, RULE
-from decisions.profile import NO_CART, UNKNOWN, VIEW_BYTES, Cart, Profile, Session
+from decisions.ledger import COUNTER, KEY, RULE, UNKNOWN, Dictionary
+from decisions.profile import NO_CART, VIEW_BYTES, Cart, Profile, Session
 
 NOW_S = 1_795_000_000.0
 VISITOR = "01a1c0de-0000-7000-8000-00000000000a"
 KEYS = tuple(f"category-{number}" for number in range(40))
 EVENTS = tuple(f"event-{number}" for number in range(20))
 RULES = tuple(f"rule-{number}" for number in range(20))
-NAMES = (
-    *(KEY + key for key in KEYS),
-    *(COUNTER + event for event in EVENTS),
-    *(RULE + rule for rule in RULES),
+NAMES = Dictionary(
+    (
+        *(KEY + key for key in KEYS),
+        *(COUNTER + event for event in EVENTS),
+        *(RULE + rule for rule in RULES),
+    )
 )
-IDS = ids_of(NAMES)
 
 times = st.integers(int(NOW_S) - 10**7, int(NOW_S))
 unknown = st.integers(len(NAMES), 10**6).map(lambda number: f"{UNKNOWN}{number}")

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decisions.compact import KEEP_INTERESTS, WEIGHT_UNIT, Packed, fit, ids_of, pack, unpack
+from decisions.compact import KEEP_INTERESTS, WEIGHT_UNIT, Packed, fit, pack, unpack
 from decisions.errors import ProfileError
-from decisions.ledger import KEY
-from decisions.profile import NOBODY, UNKNOWN, Cart, Profile, Session
-from tests.decisions.profiles import EVENTS, IDS, KEYS, NAMES, NOW_S, RULES, VISITOR, profiles
+from decisions.ledger import KEY, NO_NAMES, UNKNOWN, Dictionary
+from decisions.profile import NOBODY, Cart, Profile, Session
+from tests.decisions.profiles import EVENTS, KEYS, NAMES, NOW_S, RULES, VISITOR, profiles
 
 
 def through_json(packed: Packed) -> list[Any]:
@@ -22,39 +22,39 @@ def through_json(packed: Packed) -> list[Any]:
 
 @given(profiles)
 def test_a_profile_comes_back_as_it_was(profile: Profile) -> None:
-    back = unpack(through_json(pack(profile, IDS)), NAMES, VISITOR)
+    back = unpack(through_json(pack(profile, NAMES)), NAMES, VISITOR)
     assert back.interests == pytest.approx(profile.interests, abs=WEIGHT_UNIT)
     if not profile.customer:
         profile = msgspec.structs.replace(profile, authenticated_until_s=0)
     assert msgspec.structs.replace(back, interests=profile.interests) == profile
-    assert pack(back, IDS) == pack(profile, IDS)
+    assert pack(back, NAMES) == pack(profile, NAMES)
 
 
 @given(profiles, st.integers(0, len(NAMES)))
 def test_an_edge_with_an_older_dictionary_carries_everything_through(
     profile: Profile, known: int
 ) -> None:
-    cookie = pack(profile, IDS)
-    older = NAMES[:known]
-    assert pack(unpack(cookie, older), ids_of(older)) == cookie
+    cookie = pack(profile, NAMES)
+    older = Dictionary(NAMES[:known])
+    assert pack(unpack(cookie, older), older) == cookie
 
 
 def test_unknown_numbers_fade_as_the_rest_and_are_told_apart_from_names() -> None:
-    back = unpack(pack(Profile(interests={"tea": 2.0}), {KEY + "tea": 7}), ())
-    assert back.interests == pytest.approx({f"{UNKNOWN}7": 2.0})
+    back = unpack(pack(Profile(interests={"tea": 2.0}), Dictionary([KEY + "tea"])), NO_NAMES)
+    assert back.interests == pytest.approx({f"{UNKNOWN}0": 2.0})
 
 
 def test_what_has_no_number_is_left_out() -> None:
-    assert pack(Profile(interests={"tea": 2.0}), {}) == Packed()
+    assert pack(Profile(interests={"tea": 2.0}), NO_NAMES) == Packed()
 
 
 def test_nobody_is_a_short_list() -> None:
-    assert unpack(through_json(pack(NOBODY, IDS)), NAMES) == NOBODY
+    assert unpack(through_json(pack(NOBODY, NAMES)), NAMES) == NOBODY
     assert unpack([], NAMES) == NOBODY
 
 
 def test_fields_of_newer_versions_are_passed_over() -> None:
-    newer = [*through_json(pack(Profile(visits=3), IDS)), {"anything": [1]}, "new"]
+    newer = [*through_json(pack(Profile(visits=3), NAMES)), {"anything": [1]}, "new"]
     assert unpack(newer, NAMES).visits == 3
 
 
@@ -74,24 +74,24 @@ def test_hostile_claims_are_refused_in_one_way_or_make_a_whole_profile(raw: Any)
         profile = unpack(raw, NAMES)
     except ProfileError:
         return
-    assert unpack(pack(profile, IDS), NAMES) == profile
+    assert unpack(pack(profile, NAMES), NAMES) == profile
 
 
 @given(profiles, st.data())
 def test_a_changed_claim_is_refused_or_makes_a_whole_profile(
     profile: Profile, data: st.DataObject
 ) -> None:
-    raw = through_json(pack(profile, IDS))
+    raw = through_json(pack(profile, NAMES))
     place = data.draw(st.integers(0, len(raw) - 1))
     raw[place] = data.draw(NUMBERS | TEXTS | st.integers(-1, 2**53))
     try:
         back = unpack(raw, NAMES)
     except ProfileError:
         return
-    assert unpack(pack(back, IDS), NAMES) == back
+    assert unpack(pack(back, NAMES), NAMES) == back
 
 
-A_KEY, A_RULE = IDS[KEY + KEYS[0]], IDS["r/" + RULES[0]]
+A_KEY, A_RULE = NAMES.index(KEY + KEYS[0]), NAMES.index("r/" + RULES[0])
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_an_error_says_what_was_expected_and_what_came(
 def test_what_is_kept_never_exceeds_the_limit_and_is_a_profile(
     profile: Profile, limit: int
 ) -> None:
-    packed = fit(profile, IDS, aim=limit * 2 // 3, limit=limit)
+    packed = fit(profile, NAMES, aim=limit * 2 // 3, limit=limit)
     assert len(packed) <= limit
     back = unpack(msgspec.json.decode(packed), NAMES, VISITOR)
     assert (back.cart, back.customer) == (profile.cart, profile.customer)
@@ -153,13 +153,13 @@ def rich(interests: int, categories: int) -> Profile:
 
 
 def kept(profile: Profile, *, aim: int, limit: int) -> Profile:
-    packed = fit(profile, IDS, aim=aim, limit=limit)
+    packed = fit(profile, NAMES, aim=aim, limit=limit)
     return unpack(msgspec.json.decode(packed), NAMES, VISITOR)
 
 
 def test_a_profile_within_the_aim_is_kept_whole() -> None:
     profile = rich(20, 8)
-    assert fit(profile, IDS, aim=2_000, limit=3_000) == msgspec.json.encode(pack(profile, IDS))
+    assert fit(profile, NAMES, aim=2_000, limit=3_000) == msgspec.json.encode(pack(profile, NAMES))
 
 
 def test_above_the_aim_weak_interests_and_old_views_go_and_the_rest_stays() -> None:
@@ -172,14 +172,14 @@ def test_above_the_aim_weak_interests_and_old_views_go_and_the_rest_stays() -> N
 
 
 def test_what_reaches_the_aim_is_enough() -> None:
-    whole = len(msgspec.json.encode(pack(rich(20, 8), IDS)))
+    whole = len(msgspec.json.encode(pack(rich(20, 8), NAMES)))
     back = kept(rich(20, 8), aim=whole - 1, limit=3_000)
     assert list(back.interests) == list(KEYS[1:20])
 
 
 def test_above_the_limit_views_then_old_caps_then_rare_counts_go() -> None:
     profile = rich(20, 8)
-    small = len(msgspec.json.encode(pack(rich(0, 0), IDS)))
+    small = len(msgspec.json.encode(pack(rich(0, 0), NAMES)))
     back = kept(profile, aim=100, limit=small + 40)
     assert back.session is not None
     assert not back.session.views
@@ -206,6 +206,6 @@ def test_a_profile_without_a_session_sheds_too() -> None:
 
 def test_a_cookie_from_before_holds_reads_and_holds_nothing() -> None:
     profile = Profile(session=Session(int(NOW_S), int(NOW_S), {}, (RULES[0],)), seen_s=NOW_S)
-    packed = through_json(pack(profile, IDS))
+    packed = through_json(pack(profile, NAMES))
     assert unpack(packed, NAMES).session == profile.session
     assert unpack(packed[:-1], NAMES).session == Session(int(NOW_S), int(NOW_S))

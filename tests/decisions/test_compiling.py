@@ -10,8 +10,8 @@ import pytest
 from decisions import compile_playbook, evaluate
 from decisions.compiling import compile_with_ledger
 from decisions.errors import PlaybookErrors, Position
-from decisions.learn import Gain
 from decisions.ledger import first_ledger
+from decisions.lesson import Gain
 from tests.decisions.written import (
     OFFER,
     RULES,

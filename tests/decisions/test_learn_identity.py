@@ -12,17 +12,8 @@ from decisions.consent import (
     SENSITIVE,
 )
 from decisions.events import Event
-from decisions.learn import (
-    MAX_HELD,
-    Learning,
-    begin,
-    hold,
-    is_repeat,
-    learn,
-    signed_in,
-    signed_out,
-    withdraw,
-)
+from decisions.learn import MAX_HELD, begin, hold, is_repeat, learn, signed_in, signed_out, withdraw
+from decisions.lesson import Learning
 from decisions.profile import (
     IDLE_S,
     NOBODY,

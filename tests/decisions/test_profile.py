@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decisions.consent import EVERYTHING, FUNCTIONAL, NOTHING, PERSONALIZATION
-from decisions.interest import score
+from decisions.interest import fade, score, scores
+from decisions.ledger import UNKNOWN
 from decisions.profile import (
     IDLE_S,
     NOBODY,
-    UNKNOWN,
     Cart,
     Profile,
     Session,
@@ -49,6 +49,17 @@ def test_a_profile_reads_as_facts() -> None:
         "session.started_at": NOW_S - 100,
         "session.seconds": 100.0,
         "session.views": {"tea": 2},
+    }
+
+
+@given(st.dictionaries(st.text(), st.floats(0, 1e6)), st.floats(-100, 1e8), st.floats(1, 1e8))
+def test_scores_are_the_score_of_each_weight_as_it_faded(
+    weights: dict[str, float], age_s: float, half_life_s: float
+) -> None:
+    left = fade(1.0, age_s, half_life_s)
+
+    assert scores(weights, age_s, half_life_s) == {
+        name: score(weight * left) for name, weight in weights.items()
     }
 
 

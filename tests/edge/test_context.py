@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.config import Config
-from edge.context import Context, device, locale
+from edge.context import MAX_REMEMBERED, Context, device, locale
 from edge.wire import NO_PAGE, Page
 
 CONTEXT = Context(Config(city_header=""))
@@ -120,3 +120,28 @@ def test_whatever_comes_nothing_falls_and_every_fact_is_text(
     facts: dict[str, Any] = CONTEXT.facts(headers, page, ("a",))
 
     assert all(isinstance(value, str) for value in facts.values())
+
+
+def test_what_headers_say_is_remembered_and_a_page_changes_nothing_of_it() -> None:
+    context = Context(Config())
+    headers = {b"x-geo-country": b"fr", b"accept-language": b"fr"}
+    first = context.facts(headers, Page(path="/p", locale="de"))
+
+    again = context.facts(headers, NO_PAGE)
+
+    assert first == {"geo.country": "FR", "locale": "de", "page.path": "/p"}
+    assert again == {"geo.country": "FR", "locale": "fr"}
+    assert context.facts(headers, NO_PAGE) is not again, "whoever asks may add to it"
+    assert context.facts(headers | {b"x-geo-country": b"de"}, NO_PAGE)["geo.country"] == "DE"
+
+
+def test_a_locale_of_the_page_that_is_none_hides_the_browsers() -> None:
+    assert CONTEXT.facts({b"accept-language": b"fr"}, Page(locale="?")) == {}
+
+
+def test_long_headers_are_read_and_not_remembered() -> None:
+    context = Context(Config())
+    for number in range(3):
+        agent = IPHONE + b"x" * MAX_REMEMBERED + b"%d" % number
+        assert context.facts({b"user-agent": agent}, NO_PAGE)["device.os"] == "ios"
+    assert not context._remembered

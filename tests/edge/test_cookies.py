@@ -28,7 +28,7 @@ from edge.cookies import (
 )
 from edge.keyring import KeyRing, key_of
 from edge.tokens import LEEWAY_S, Refusal, sign
-from tests.decisions.profiles import IDS, KEYS, NAMES, NOW_S, VISITOR, profiles
+from tests.decisions.profiles import KEYS, NAMES, NOW_S, VISITOR, profiles
 
 NOW = int(NOW_S)
 KEY, OLD = key_of("2026-11", b"1" * 32), key_of("2025-11", b"2" * 32)
@@ -41,7 +41,7 @@ CLAIMS: dict[str, Any] = {
     "sub": VISITOR,
     "iat": NOW,
     "exp": NOW + 1_000,
-    "p": msgspec.to_builtins(pack(KNOWN, IDS)),
+    "p": msgspec.to_builtins(pack(KNOWN, NAMES)),
 }
 
 

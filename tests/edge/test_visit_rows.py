@@ -8,7 +8,7 @@ import pytest
 
 from edge.refresh import Served
 from tests.decisions.written import rule
-from tests.edge.shop import NOW_S, Shop, snapshot
+from tests.edge.shop import NOW_S, Shop, identify_token, snapshot
 from tests.edge.test_visit import EVERYTHING, _claims, _six, swap
 
 pytestmark = pytest.mark.anyio
@@ -86,6 +86,28 @@ async def test_sensitive_values_are_not_logged_without_their_opt_in() -> None:
         assert not {"item", "category", "brand", "page"} & row.keys()
     assert "pill" not in str(shop.rows())
     assert "pharmacy" not in str(shop.rows())
+
+
+async def test_rows_of_one_visit_tell_who_it_was_before_and_after_a_sign_out() -> None:
+    shop = Shop()
+    browser = shop.browser()
+    await browser.consent(*EVERYTHING)
+    await browser.visit(browser.event("identify", token=identify_token("ann")))
+    old = _claims(browser.cookies)["sub"]
+
+    await browser.visit(
+        browser.event("article_read"), browser.event("sign_out"), browser.event("article_read")
+    )
+
+    new = _claims(browser.cookies)["sub"]
+    told = [(row["type"], row["visitor"], "customer" in row) for row in shop.rows()[-4:]]
+    assert told == [
+        ("article_read", old, True),
+        ("sign_out", new, False),
+        ("article_read", new, False),
+        ("served", new, False),
+    ]
+    assert new != old
 
 
 async def test_every_decision_that_leaves_is_a_served_row() -> None:

@@ -59,6 +59,18 @@ def test_a_body_out_of_bounds_is_refused_with_what_was_expected(
     assert (caught.value.status, caught.value.code) == (400, code)
 
 
+def test_a_page_with_every_field_at_its_limit_is_read() -> None:
+    text, word, id_ = "t" * 2_048, "w" * 128, "i" * 64
+    page = {"path": text, "referrer": text, "query": text, "category": word, "locale": id_}
+    asked = {"slots": [word, "hero"], "page": page}
+
+    body = wire.visit_body(msgspec.json.encode(asked), 2, 50)
+    assert (body.page.category, body.slots) == (word, [word, "hero"])
+
+    asked["page"] = page | {"query": {word: text}}
+    assert wire.visit_body(msgspec.json.encode(asked), 2, 50).page.query == {word: text}
+
+
 def test_one_bad_event_does_not_hold_up_the_good_ones_beside_it() -> None:
     taken, refused = wire.events(
         raws({"type": "a"}, {"type": 5}, {"type": "b", "price": "x"}, {"price": 1}, {"type": "c"})

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from playwright.sync_api import Browser, BrowserContext, Page, Response
 
 from decisions.compact import unpack
+from decisions.ledger import Dictionary
 from decisions.profile import Profile
 from snapshots.keys import read_public
 from snapshots.local import LocalCopy
@@ -37,14 +38,14 @@ class Shop(NamedTuple):
     edge_port: int
     admin_port: int
 
-    def dictionary(self) -> tuple[str, ...]:
+    def dictionary(self) -> Dictionary:
         """The names behind the numbers of the profile cookie."""
         local = LocalCopy(
             self.state / "cache", read_public(self.state / "keys" / "publisher.public.jwks")
         )
         manifest = local.serving()
         assert manifest is not None
-        return tuple(open_snapshot(manifest, local.path_of).program.dictionary)
+        return open_snapshot(manifest, local.path_of).program.dictionary
 
     def logged(self) -> list[dict[str, Any]]:
         """Every row of the event log, files still being written included."""

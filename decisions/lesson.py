@@ -1,0 +1,230 @@
+"""A visit's events in, the one profile after them out; what is not granted is not learnt.
+
+What a playbook says about learning is here, too. Nothing fails on what a page sends: numbers are
+clamped, names outside the dictionary are left alone, a repeated event changes nothing. The profile
+is taken apart for the first event and put together after the last one: events share the work, and
+teach what they would have taught one by one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import mmh3
+import msgspec
+
+from decisions.consent import FUNCTIONAL, NEED_AN_ID, PERSONALIZATION, SENSITIVE
+from decisions.events import Event
+from decisions.interest import HALF_LIFE_S, fade
+from decisions.profile import VIEW_BYTES, Cart, Profile, moment
+
+MAX_INTERESTS = 24  # the weakest go first; a cookie of the aimed size holds about as many
+MAX_VIEWED = 8  # distinct items per category, and categories per session
+MAX_RECENT = 8
+MAX_COUNT = 1_000_000
+MAX_ITEMS = 9_999
+MAX_VALUE = 9_999_999.0
+MAX_WEIGHT = 1_000_000.0
+
+_replace = msgspec.structs.replace
+
+
+class Gain(NamedTuple):
+    """What one event adds to the interest in the value of its `field` (events.KEY_FIELDS)."""
+
+    field: str
+    add: float
+
+
+class Learning(msgspec.Struct, frozen=True, kw_only=True):
+    """What a program says about learning.
+
+    events: every declared event type; each has a counter. gains: event type → interest. carts:
+    event type → add, remove or clear. known: the interest keys that have a number in the
+    dictionary; others are not learnt. sensitive: the keys that need their own opt-in. caps: rule id
+    → (times, window in seconds). held: rule id → the slot that it holds for a session.
+    """
+
+    events: frozenset[str] = frozenset()
+    gains: dict[str, tuple[Gain, ...]] = {}
+    carts: dict[str, str] = {}
+    known: frozenset[str] = frozenset()
+    sensitive: frozenset[str] = frozenset()
+    caps: dict[str, tuple[int, float]] = {}
+    held: dict[str, str] = {}
+    half_life_s: float = HALF_LIFE_S
+
+    def is_withheld(self, key: str, grants: int) -> bool:
+        """Whether nothing may be learnt under this key."""
+        return key in self.sensitive and not grants & SENSITIVE
+
+    def strangers(self, event: Event) -> list[str]:
+        """The fields whose values would be learnt if the dictionary knew them: to be counted."""
+        fields = [gain.field for gain in self.gains.get(event.type, ())]
+        return [name for name in fields if event.key(name) and event.key(name) not in self.known]
+
+
+class Lesson:
+    """What the events of one visit teach a profile. Mutable; `learnt` puts the profile together.
+
+    learning: of the program. grants: bits. now_s: of the visit.
+    """
+
+    __slots__ = (
+        "_cart",
+        "_counts",
+        "_grants",
+        "_has_learnt",
+        "_learning",
+        "_now",
+        "_profile",
+        "_recent",
+        "_views",
+        "_weights",
+    )
+
+    def __init__(self, profile: Profile, learning: Learning, grants: int, now_s: float) -> None:
+        self._profile, self._learning, self._grants = profile, learning, grants
+        self._now = moment(profile, now_s)
+        self._has_learnt = False
+        self._recent = [*profile.recent]
+        self._cart = profile.cart
+        self._counts: dict[str, int] | None = None  # of its own once an event changes them
+        self._weights: dict[str, float] | None = None
+        self._views: dict[str, bytes] | None = None
+
+    def is_repeat(self, event: Event) -> bool:
+        """Whether this event was learnt already, as far as the profile remembers."""
+        return bool(event.id) and hashed(event.id) in self._recent
+
+    def learn(self, event: Event) -> bool:
+        """One declared event; False, and nothing is learnt, for a repeat or without a grant.
+
+        A category that is withheld teaches nothing under any name: neither it, nor its item or
+        brand.
+        """
+        learning, grants, type_ = self._learning, self._grants, event.type
+        if type_ not in learning.events or not grants & NEED_AN_ID:
+            return False
+        if event.id:
+            mark, recent = hashed(event.id), self._recent
+            if mark in recent:
+                return False
+            recent.append(mark)
+            if len(recent) > MAX_RECENT:
+                del recent[:-MAX_RECENT]
+        self._has_learnt = True
+        action = learning.carts.get(type_)
+        if action and grants & FUNCTIONAL:
+            self._cart = _CART_ACTIONS[action](self._cart, event, int(self._now))
+        if grants & PERSONALIZATION:
+            if (counts := self._counts) is None:
+                counts = self._counts = self._profile.counts.copy()
+            counts[type_] = min(counts.get(type_, 0) + 1, MAX_COUNT)
+            if not learning.is_withheld(event.category, grants):
+                self._gain(event)
+                if not action and event.item and event.category in learning.known:
+                    self._view(event)
+        return True
+
+    def learnt(self) -> Profile:
+        """The profile after these events; the same one if nothing was learnt."""
+        before = self._profile
+        if not self._has_learnt:
+            return before
+        changes: dict[str, Any] = {
+            "seen_s": self._now,
+            "recent": tuple(self._recent),
+            "cart": self._cart,
+        }
+        if self._counts is not None:
+            changes["counts"] = self._counts
+        if self._weights is not None:
+            changes["interests"], changes["at_s"] = self._weights, self._now
+        if self._views is not None and before.session is not None:
+            changes["session"] = _replace(before.session, views=self._views)
+        return _replace(before, **changes)
+
+    def _gain(self, event: Event) -> None:
+        """The interests that this event adds to come last: of equal weights the newest stay."""
+        learning = self._learning
+        gains: dict[str, float] = {}
+        for field, add in learning.gains.get(event.type, ()):
+            key = event.key(field)
+            if key in learning.known and not learning.is_withheld(key, self._grants):
+                gains[key] = gains.get(key, 0.0) + add
+        if not gains:
+            return
+        if (weights := self._weights) is None:
+            weights = self._weights = faded(self._profile, learning.half_life_s, self._now)
+        for key, add in gains.items():
+            weight = min(weights.pop(key, 0.0) + add, MAX_WEIGHT)
+            if weight > 0.0:
+                weights[key] = weight
+        weaken(weights)
+
+    def _view(self, event: Event) -> None:
+        """An event with item and category that leaves the cart alone: the item counts once."""
+        if (views := self._views) is None:
+            if (session := self._profile.session) is None:
+                return
+            views = self._views = session.views.copy()
+        seen = views.pop(event.category, b"")
+        item = hashed(event.item).to_bytes(4, "big")[-VIEW_BYTES:]
+        # Most are new: that none of the bytes are there is seen in one look.
+        is_known = item in seen and item in [
+            seen[at : at + VIEW_BYTES] for at in range(0, len(seen), VIEW_BYTES)
+        ]
+        if not is_known and len(seen) < MAX_VIEWED * VIEW_BYTES:
+            seen += item
+        views[event.category] = seen
+        if len(views) > MAX_VIEWED:
+            del views[next(iter(views))]
+
+
+def hashed(text: str) -> int:
+    """32 bits of an id. Encoded here: mmh3 ends the process when it meets half of a surrogate
+    pair."""
+    return mmh3.hash(text.encode("utf-8", "surrogatepass"), signed=False)
+
+
+def faded(profile: Profile, half_life_s: float, now: float) -> dict[str, float]:
+    """The weights of the interests as they stand at `now`, those that faded to nothing left out."""
+    age_s = now - profile.at_s
+    left = fade(1.0, age_s, half_life_s) if age_s > 0.0 else 1.0
+    return {key: weight for key, old in profile.interests.items() if (weight := old * left) > 0.0}
+
+
+def weaken(weights: dict[str, float]) -> None:
+    """Takes out the weakest beyond MAX_INTERESTS; of equal ones the oldest, which come first."""
+    if (more := len(weights) - MAX_INTERESTS) > 0:
+        for weakest in sorted(weights, key=weights.__getitem__)[:more]:
+            del weights[weakest]
+
+
+def _pieces(event: Event) -> int:
+    return max(0, min(event.quantity, MAX_ITEMS))
+
+
+def _worth(event: Event) -> float:
+    """Price times quantity; a price that is no amount of money is 0."""
+    price = event.price if math.isfinite(event.price) and event.price > 0.0 else 0.0
+    return min(price, MAX_VALUE) * _pieces(event)
+
+
+def _cart(items: int, value: float, now: int) -> Cart:
+    items = max(0, min(items, MAX_ITEMS))
+    return Cart(items, round(max(0.0, min(value, MAX_VALUE)), 2) if items else 0.0, now)
+
+
+_CART_ACTIONS: dict[str, Callable[[Cart, Event, int], Cart]] = {
+    "add": lambda cart, event, now: _cart(
+        cart.items + _pieces(event), cart.value + _worth(event), now
+    ),
+    "remove": lambda cart, event, now: _cart(
+        cart.items - _pieces(event), cart.value - _worth(event), now
+    ),
+    "clear": lambda cart, event, now: Cart(0, 0.0, now),
+}

@@ -1,0 +1,79 @@
+"""A lesson: events share the work of a visit, and teach what they would have taught one by one."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from decisions.consent import EVERYTHING
+from decisions.events import Event
+from decisions.learn import learn
+from decisions.lesson import Gain, Learning, Lesson
+from decisions.profile import Profile
+from tests.decisions.profiles import KEYS, NOW_S, profiles
+
+TYPES = ("view", "add", "remove", "buy", "tag", "undeclared")
+LEARNING = Learning(
+    events=frozenset(TYPES) - {"undeclared"},
+    gains={
+        "view": (Gain("category", 1.0), Gain("brand", 0.5)),
+        "add": (Gain("category", 3.0),),
+        "tag": (Gain("category", -2.0), Gain("item", 1.0)),
+    },
+    carts={"add": "add", "remove": "remove", "buy": "clear"},
+    known=frozenset(KEYS),
+    sensitive=frozenset(KEYS[:3]),
+)
+events = st.lists(
+    st.builds(
+        Event,
+        type=st.sampled_from(TYPES),
+        id=st.sampled_from(["", *"123456789"]),
+        item=st.sampled_from(["", *KEYS[:8]]),
+        category=st.sampled_from(["", "gibberish", *KEYS]),
+        brand=st.sampled_from(["", *KEYS[2:6]]),
+        price=st.floats(0, 100),
+        quantity=st.integers(0, 3),
+    ),
+    max_size=12,
+)
+
+
+@given(profiles, events, st.integers(0, EVERYTHING), st.floats(-86_400, 30 * 86_400))
+def test_a_lesson_teaches_what_its_events_teach_one_by_one(
+    profile: Profile, events: list[Event], grants: int, later_s: float
+) -> None:
+    now_s = NOW_S + later_s
+    one_by_one, learnt = profile, []
+    for event in events:
+        after = learn(one_by_one, event, LEARNING, grants, now_s)
+        learnt.append(after is not one_by_one)
+        one_by_one = after
+
+    lesson = Lesson(profile, LEARNING, grants, now_s)
+    assert [lesson.learn(event) for event in events] == learnt
+    at_once = lesson.learnt()
+
+    assert at_once == one_by_one
+    assert list(at_once.interests) == list(one_by_one.interests), "of equal ones the newest stay"
+    assert list(at_once.counts) == list(one_by_one.counts)
+    assert (
+        at_once.session is None
+        or one_by_one.session is None
+        or (list(at_once.session.views) == list(one_by_one.session.views))
+    )
+
+
+@given(profiles, events)
+def test_a_lesson_leaves_the_profile_that_it_began_with_alone(
+    profile: Profile, events: list[Event]
+) -> None:
+    before = repr(profile)
+
+    lesson = Lesson(profile, LEARNING, EVERYTHING, NOW_S)
+    for event in events:
+        lesson.learn(event)
+
+    assert repr(profile) == before
+    if not events:
+        assert lesson.learnt() is profile
