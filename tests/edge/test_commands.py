@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import socket
 import stat
 import time
 from pathlib import Path
@@ -377,22 +376,3 @@ def test_commands_do_not_load_what_they_do_not_need() -> None:
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - started_s < 60
-
-
-def test_a_demo_whose_port_is_taken_says_so_before_it_builds_anything(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr("edge.commands.demo._data", lambda: tmp_path)
-    monkeypatch.chdir(ROOT)
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = taken.getsockname()[1]
-
-        asked = ["demo", "--state", str(tmp_path / "state"), "--port", "0", "--edge-port", "0"]
-        assert main([*asked, "--admin-port", str(port)]) == 1
-
-    said = capsys.readouterr().err
-    assert f"expected a free port, Address already in use - at 127.0.0.1:{port}" in said
-    assert said.endswith("end what listens there, or choose another --admin-port\n")
-    assert not (tmp_path / "state").exists()

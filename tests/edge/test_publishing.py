@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import stat
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from decisions.ledger import first_ledger
 from edge.cli import main
 from edge.keyring import KeyFile
+from snapshots.bundle import pack
 from snapshots.keys import PRIVATE_FILE, PUBLIC_FILE, read_private, read_public
+from snapshots.publish import publish_built
+from snapshots.store import open_writable
 from tests.edge.nodes import publish
 
 
@@ -123,3 +128,38 @@ def test_looking_and_checking_are_told_as_json(
     checked = commanded(capsys, "verify", store, *keys)
     assert (checked["version"], checked["wrong"], checked["rules"]) == (1, {}, 5)
     assert checked["signer"] == seen["signer"]
+
+
+def test_a_first_build_without_data_counts_from_this_moment_and_says_who_is_in_no_segment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site, store, keys = str(tmp_path / "site"), str(tmp_path / "store"), str(tmp_path / "keys")
+    assert main(["new", site]) == main(["keys", "new", keys]) == 0
+    capsys.readouterr()
+    before_s = int(time.time())
+
+    assert main(["build", site, "--store", store, "--keys", keys]) == 0
+
+    said = " ".join(capsys.readouterr().out.split())
+    assert "segments.yaml:3:1: warning: loyal: nobody is in this segment yet" in said
+    made = commanded(capsys, "inspect", store, "--keys", keys)["manifest"]
+    assert before_s <= made["created_s"] <= time.time()
+
+
+def test_a_version_without_a_program_cannot_be_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, keys = str(tmp_path / "store"), tmp_path / "keys"
+    assert main(["keys", "new", str(keys)]) == 0
+    publish_built(
+        open_writable(store),
+        "live",
+        lambda ledger: ([pack("other", 1, b"no program")], ledger or first_ledger("tests")),
+        read_private(keys / PRIVATE_FILE),
+        now_s=time.time(),
+    )
+    capsys.readouterr()
+
+    assert main(["decide", store, "--keys", str(keys), "--slot", "hero"]) == 1
+
+    assert "expected a part program in version 1" in capsys.readouterr().err

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from snapshots import history
-from snapshots.errors import Conflict, HashMismatch, NotThere
-from snapshots.manifest import Manifest, part_path
-from snapshots.publish import TTL_S
+from snapshots.errors import Conflict, HashMismatch, LedgerMoved, NotThere, StoreUnavailable
+from snapshots.manifest import Manifest, part_path, version_path
+from snapshots.publish import TRIES, TTL_S
 from snapshots.reissue import before, newest_of, reissue
 from snapshots.store import MemoryStore
 from tests.snapshots.bundles import (
@@ -157,3 +157,33 @@ def test_two_that_publish_at_once_get_numbers_of_their_own(
 
     assert (made.version, made.parts) == (3, source.parts)
     assert made.ledger.revision >= newest_of(store, "live", KEY.public()).ledger.revision
+
+
+def test_a_step_back_passes_over_a_version_that_nobody_of_ours_signed() -> None:
+    store = store_with(b"one", b"two", b"three")
+    store.objects[version_path("live", 2)] = b"not.a.manifest"
+
+    found = before(store, newest_of(store, "live", KEY.public()), KEY.public())
+
+    assert found.version == 1
+
+
+def test_who_never_wins_the_race_for_the_ledger_gives_up_and_publishes_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = store_with(b"one")
+    source = newest_of(store, "live", KEY.public())
+    was = dict(store.objects)
+    tries: list[Manifest] = []
+
+    def losing(_: object, draft: Manifest, *__: object) -> Manifest:
+        tries.append(draft)
+        raise LedgerMoved("ledger/2.jws", store.where)
+
+    monkeypatch.setattr("snapshots.reissue.claim", losing)
+
+    with pytest.raises(StoreUnavailable, match="expected a ledger that stays for a moment"):
+        again(store, source)
+
+    assert len(tries) == TRIES
+    assert store.objects == was
