@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo install components test check format loader bench faults soak clean
+.PHONY: help demo install components test floors check format loader bench faults soak clean
 
 help:
 	@echo "make demo     the example shop at http://127.0.0.1:8080, built from public data"
 	@echo "make test     all tests        make check    ruff, format, mypy --strict"
 	@echo "make bench    the budgets      make install  .venv with all that tests and benches need"
 	@echo "make mutate   do the tests notice faults in the decision core? (ten minutes and more)"
+	@echo "make floors   what the tests just run covered: no file below 95 %"
 	@echo "make faults   one fault at a time, by hand     make soak   ten minutes of them"
 
 $(BIN)/python:
@@ -42,6 +43,10 @@ components: $(VENV)/.dev
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered
+
+# What the last `make test` covered, file by file; CI, where no test is skipped, holds it.
+floors: $(VENV)/.dev
+	$(BIN)/python -m tests.floors
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
