@@ -127,7 +127,8 @@ def profile_facts(
         known = _known(profile.interests)
         values["interest"] = scores(known, now - profile.at_s, half_life_s)
         values["counts"] = _known(profile.counts)
-        if (session := live_session(profile, now)) is not None:
+        session = profile.session
+        if session is not None and now - session.last_s < IDLE_S:
             values["session.started_at"] = float(session.started_s)
             values["session.seconds"] = now - session.started_s
             values["session.views"] = {

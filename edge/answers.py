@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Collection, Iterable
+from typing import TypeAlias
 
 import msgspec
 
@@ -20,6 +21,8 @@ from edge.visit import Known, Shown, Visit, steps_shown
 
 PREVIEWED = 'edgewise_preview_decisions_total{{slot="{}",reason="{}"}}'
 DECISIONS = 'edgewise_decisions_total{{slot="{}",reason="{}"}}'
+
+Noted: TypeAlias = list[tuple[str, Decision, Marks]]
 
 JSON = (b"content-type", b"application/json")
 
@@ -40,7 +43,8 @@ def decided(services: Services, visit: Visit, slots: Collection[str]) -> list[wi
             page.add(made.decision.fragment)
             if visit.preview is None:
                 visit.hold(made.decision)
-    carried = [_carried(services, visit, marks, shown[slot]) for slot in slots]
+    noted = visit.rows().decisions if visit.is_logged and visit.preview is None else None
+    carried = [_carried(services, visit, marks, shown[slot], noted) for slot in slots]
     if not tells:
         return carried
     return [_told(services, visit, reply, shown[reply.slot].decision, known) for reply in carried]
@@ -101,16 +105,19 @@ def log(visit: Visit, marks: Marks, decision: Decision, id_: str) -> None:
         visit.rows().decisions.append((id_, decision, marks))
 
 
-def _carried(services: Services, visit: Visit, marks: Marks, shown: Shown) -> wire.Shown:
-    """A decision as every reply carries it; its `x` signed, its row noted."""
+def _carried(
+    services: Services, visit: Visit, marks: Marks, shown: Shown, noted: Noted | None
+) -> wire.Shown:
+    """A decision as every reply carries it; its `x` signed. noted: where its row is noted, if it
+    may be."""
     text, decision, is_json = shown
     x = ""
     if visit.preview is None and is_told(shown):
         if text:
             numbers = visit.serving.names.numbers(decision)
             x = marks.sign(*numbers, decision.probability)
-        if visit.is_logged:
-            visit.rows().decisions.append((x or services.intake.row_id(), decision, marks))
+        if noted is not None:
+            noted.append((x or services.intake.row_id(), decision, marks))
     if is_json:
         return wire.Shown(decision.slot, json=msgspec.Raw(text.encode()), x=x)
     return wire.Shown(decision.slot, html=text, x=x)

@@ -197,7 +197,7 @@ class Intake:
 
     def log(self, visit: Visit) -> None:
         """Hands over what a visit leaves in the log; what it does later begins anew."""
-        if (rows := visit.told) is not None:
+        if rows := visit.told:  # and not empty
             visit.told = None
             self._sink.put(rows)
 
