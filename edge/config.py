@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import msgspec
 
 from edge.errors import SettingError
+from snapshots.trust import MAX_BUNDLE_BYTES
 
 ENVIRONMENT_PREFIX = "EDGEWISE_"
 
@@ -104,7 +105,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_bundle_bytes: Annotated[
         int,
         about("ten million visitors are 0.45 GB; old and new lie side by side in a swap", "bytes"),
-    ] = 2 * 2**30
+    ] = MAX_BUNDLE_BYTES
 
     max_body_bytes: Annotated[int, about("a page view's batch is about 2 KiB", "bytes")] = (
         64 * 2**10

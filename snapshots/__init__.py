@@ -19,6 +19,7 @@ Read in this order; a module imports only from the ones above it:
     reissue       a version that is there, under a new number: renewed, rolled back, promoted
     garbage       what no version needs any more: found and removed
     local         the copy on a node's disk: what a cold start and the workers open
+    download      a part from a store onto that disk, gone on with where it broke off
     sync          poll, trust, fetch, verify, point
     eventlog      rows in, rotating NDJSON files out
     build         data in, a signed snapshot out (a package with a map of its own)

@@ -54,12 +54,12 @@ def pack(name: str, format_: int, raw: bytes | bytearray | memoryview) -> Packed
     return Packed(ref, stored)
 
 
-def unpack(ref: PartRef, stored: bytes) -> bytes:
+def unpack(ref: PartRef, stored: bytes | memoryview) -> bytes:
     """What is inside `stored`; raises HashMismatch, TooLarge, Malformed."""
     return b"".join(unpacked(ref, stored))
 
 
-def unpacked(ref: PartRef, stored: bytes) -> Iterator[bytes]:
+def unpacked(ref: PartRef, stored: bytes | memoryview) -> Iterator[bytes]:
     """What is inside `stored`, piece by piece, so that a large part is never held twice.
 
     The pieces are to be believed only when the iterator ends: it raises HashMismatch, TooLarge or
@@ -76,7 +76,7 @@ def unpacked(ref: PartRef, stored: bytes) -> Iterator[bytes]:
     _same(ref.raw_sha256, digest.hexdigest(), f"{ref.name}, raw")
 
 
-def check_stored(ref: PartRef, stored: bytes) -> None:
+def check_stored(ref: PartRef, stored: bytes | memoryview) -> None:
     """Raises HashMismatch unless these are the bytes at the part's address, none missing, none
     extra."""
     if len(stored) != ref.bytes:
@@ -84,7 +84,7 @@ def check_stored(ref: PartRef, stored: bytes) -> None:
     _same(ref.sha256, sha256(stored), ref.name)
 
 
-def _decompressed(ref: PartRef, stored: bytes) -> Iterator[bytes]:
+def _decompressed(ref: PartRef, stored: bytes | memoryview) -> Iterator[bytes]:
     view = memoryview(stored)
     if view[:4] != _MAGIC:
         raise Malformed(f"expected a zstd frame, got other bytes - at {ref.name}")

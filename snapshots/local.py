@@ -1,6 +1,8 @@
 """The copy on a node's disk: verified parts, what is trusted, and the pointer that workers follow.
 
     parts/<raw sha256>   raw bytes, whole and verified: written beside, synced, renamed
+    parts/….partial      stored bytes of a part, under their own hash, while they come: gone on
+                         from after a break, and not believed
     trusted.jws          the manifest that was trusted last; previous.jws the one before
     highest.json         channel → key id → the highest version trusted by that key
     serving.jws          what to serve now: removed at start, written when every part of it was
@@ -29,6 +31,7 @@ from snapshots.manifest import Manifest, PartRef
 
 TRUSTED, PREVIOUS, SERVING, HIGHEST = "trusted.jws", "previous.jws", "serving.jws", "highest.json"
 UNFINISHED = ".unfinished"
+PARTIAL = ".partial"
 READ_BYTES = 2**20
 MAX_TOKEN_BYTES = 4 * 2**20  # far above what `Limits` lets in: a broken file is not read whole
 
@@ -57,7 +60,7 @@ class LocalCopy:
     def prepare(self) -> None:
         """A node starts: make the folders, take the pointer down, clear what was left half-done.
         Raises DiskRefused, also for folders that are another user's."""
-        with _disk("prepare the local copy", self.directory):
+        with disk("prepare the local copy", self.directory):
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._parts.mkdir(mode=0o700, exist_ok=True)
             self.check_owners()
@@ -69,12 +72,16 @@ class LocalCopy:
     def check_owners(self) -> None:
         """Raises DiskRefused for folders that another user could change under us."""
         for folder in (self.directory, self._parts):
-            with _disk("look at the local copy", folder):
+            with disk("look at the local copy", folder):
                 _check_owner(folder)
 
     def path_of(self, part: PartRef) -> Path:
         """Where the raw bytes of a part lie, if they do."""
         return self._parts / part.raw_sha256
+
+    def partial_of(self, part: PartRef) -> Path:
+        """Where its stored bytes are gathered while they come; they outlive a restart."""
+        return self._parts / f"{part.sha256}{PARTIAL}"
 
     def has(self, part: PartRef) -> bool:
         """Whether a file of the part's size is here; cheap, and nothing is read."""
@@ -86,7 +93,7 @@ class LocalCopy:
     def verify(self, part: PartRef) -> bool:
         """Whether the part is here with every byte right; a broken one is removed."""
         path = self.path_of(part)
-        with _disk(f"read {part.name}", path):
+        with disk(f"read {part.name}", path):
             if not path.exists():
                 return False
             with path.open("rb") as file:
@@ -153,7 +160,7 @@ class LocalCopy:
 
     def unpoint(self) -> None:
         """Takes the pointer down: workers keep what they have, and new ones wait."""
-        with _disk(f"remove {SERVING}", self.directory):
+        with disk(f"remove {SERVING}", self.directory):
             (self.directory / SERVING).unlink(missing_ok=True)
 
     def serving(self) -> Manifest | None:
@@ -174,21 +181,23 @@ class LocalCopy:
 
     def prune(self, coming: Manifest | None = None) -> None:
         """Removes the parts that neither the trusted manifest nor the one before names, nor the one
-        that is `coming`. A worker that still maps one keeps its bytes until it lets go."""
+        that is `coming`, of which the beginnings stay, too. A worker that still maps a part keeps
+        its bytes until it lets go."""
         kept = {part.raw_sha256 for part in coming.parts} if coming else set()
+        kept |= {self.partial_of(part).name for part in coming.parts} if coming else set()
         for name in (TRUSTED, PREVIOUS, SERVING):
             with contextlib.suppress(Untrusted, Unreadable):  # of a retired key: not to be opened
                 if token := self._read(name):
                     manifest = signing.verify(token, self.keys)
                     kept |= {part.raw_sha256 for part in manifest.parts}
-        with _disk("prune parts", self._parts):
+        with disk("prune parts", self._parts):
             for file in self._parts.glob("*"):  # of a folder that was cleared: nothing
                 if file.name not in kept and not file.is_dir():
                     file.unlink(missing_ok=True)
 
     def _read(self, name: str) -> bytes:
         path = self.directory / name
-        with _disk(f"read {name}", path):
+        with disk(f"read {name}", path):
             if not path.exists():
                 return b""
             with path.open("rb") as file:
@@ -204,7 +213,7 @@ class LocalCopy:
         """All or nothing, also when the power fails: written beside, synced, renamed, synced. Never
         through a link that somebody laid there. name: what to call it in an error."""
         unfinished = path.with_name(path.name + UNFINISHED)
-        with _disk(f"write {name or path.name}", path):
+        with disk(f"write {name or path.name}", path):
             path.parent.mkdir(0o700, parents=True, exist_ok=True)  # it may have been cleared
             try:
                 unfinished.unlink(missing_ok=True)
@@ -233,7 +242,8 @@ def _check_owner(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _disk(what: str, path: Path) -> Iterator[None]:
+def disk(what: str, path: Path) -> Iterator[None]:
+    """Makes DiskRefused of what the system says, with what to do about it."""
     try:
         yield
     except OSError as error:

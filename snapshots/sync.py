@@ -14,8 +14,8 @@ from collections.abc import Callable
 import msgspec
 
 from snapshots import signing
-from snapshots.bundle import unpacked
 from snapshots.contents import passed_over, wanted
+from snapshots.download import download
 from snapshots.errors import (
     DiskRefused,
     NotThere,
@@ -25,7 +25,7 @@ from snapshots.errors import (
     Untrusted,
 )
 from snapshots.local import LocalCopy
-from snapshots.manifest import LedgerRef, Manifest, channel_path, part_path
+from snapshots.manifest import LedgerRef, Manifest, channel_path
 from snapshots.snapshot import PathOf, open_snapshot
 from snapshots.store.protocol import Fetched, ReadableStore
 from snapshots.trust import Limits, accept
@@ -212,8 +212,7 @@ class Syncer:
             if part.raw_sha256 in self._verified and self.local.has(part):
                 continue
             if not self.local.verify(part):
-                stored = self.store.read(part_path(part), part.bytes)
-                self.local.write(part, unpacked(part, stored))
+                download(self.store, self.local, part)
             self._verified.add(part.raw_sha256)
 
     def _serve(self, manifest: Manifest, token: bytes, *, from_disk: bool) -> None:

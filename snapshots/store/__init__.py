@@ -15,7 +15,7 @@ from snapshots.store.memory import MemoryStore
 from snapshots.store.objects import ObjectStore
 from snapshots.store.opening import open_store, open_writable
 from snapshots.store.origin import HttpStore
-from snapshots.store.protocol import Fetched, Listed, ReadableStore, Store
+from snapshots.store.protocol import Fetched, Listed, ReadableStore, Store, Take
 
 __all__ = [
     "Fetched",
@@ -25,6 +25,7 @@ __all__ = [
     "ObjectStore",
     "ReadableStore",
     "Store",
+    "Take",
     "open_store",
     "open_writable",
 ]

@@ -20,7 +20,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError, NotModifiedError
 from obstore.store import LocalStore, from_url
 
 from snapshots.errors import AlreadyThere, NotThere, StoreUnavailable, TooLarge
-from snapshots.store.protocol import Fetched, Listed, without_secrets
+from snapshots.store.protocol import Fetched, Listed, Take, without_secrets
 
 CHUNK_BYTES = 2**20
 CLIENT: Any = {  # a bucket that hangs is a failed poll, not a syncer that hangs with it
@@ -49,6 +49,21 @@ class ObjectStore:
     def read_if_changed(self, path: str, etag: str, max_bytes: int) -> Fetched | None:
         """As the protocol says."""
         return self._fetch(path, etag, max_bytes)
+
+    def read_from(self, path: str, start: int, max_bytes: int, take: Take) -> None:
+        """As the protocol says: a range that begins at `start`."""
+        with self._answering(path):
+            store = self._open()
+            if start and obstore.head(store, path)["size"] <= start:
+                return
+            options: Any = {"range": {"offset": start}} if start else None
+            at = start
+            for chunk in obstore.get(store, path, options=options).stream(CHUNK_BYTES):
+                piece = bytes(chunk)
+                at += len(piece)
+                if at > max_bytes:
+                    raise TooLarge(f"expected at most {max_bytes} bytes, got more - at {path}")
+                take(piece)
 
     def create(self, path: str, data: bytes) -> None:
         """As the protocol says: a conditional write, never a look first."""

@@ -1,4 +1,5 @@
-"""A store behind plain HTTP, read-only: conditional GET, bounded in bytes, time and redirects.
+"""A store behind plain HTTP, read-only: conditional GET and ranges, bounded in bytes, time and
+redirects.
 
 An origin may be wrong, slow, endless or hostile; the worst that comes of it is StoreUnavailable or
 TooLarge, within a bounded time: a clock runs over the whole answer, headers and all, and only bytes
@@ -11,13 +12,14 @@ import asyncio
 import functools
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from email.utils import parsedate_to_datetime
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import httpx
 
 from snapshots.errors import NotThere, StoreUnavailable, TooLarge
-from snapshots.store.protocol import Fetched, without_secrets
+from snapshots.store.protocol import Fetched, Take, without_secrets
 
 TIMEOUT_S = httpx.Timeout(10.0, connect=5.0)  # for each step; the whole is bounded by patience
 PATIENCE_S = 20.0  # for redirects and headers, and before the slowest rate is asked for
@@ -25,6 +27,11 @@ SLOWEST_BYTES_PER_S = 64 * 2**10  # a node behind less cannot fetch a bundle wit
 MAX_REDIRECTS = 3
 MAX_RETRY_AFTER_S = 3_600.0
 MAX_TAG_BYTES = 1_024  # a tag is a hash or a date; a longer one is not sent back
+
+_NO_SUCH_RANGE = httpx.codes.REQUESTED_RANGE_NOT_SATISFIABLE
+
+Answer = TypeVar("Answer")
+Understand: TypeAlias = Callable[[httpx.Response, asyncio.Timeout], Awaitable[Answer]]
 
 
 class HttpStore:
@@ -56,9 +63,36 @@ class HttpStore:
         """As the protocol says."""
         return self._get(path, etag, max_bytes)
 
+    def read_from(self, path: str, start: int, max_bytes: int, take: Take) -> None:
+        """As the protocol says: asks for a range; of an origin that sends the whole all the same,
+        what is here already is passed over. No If-Range: what lies at a part's address is named by
+        its hash, which is checked over the whole."""
+
+        async def understand(response: httpx.Response, patience: asyncio.Timeout) -> None:
+            at, status = 0, response.status_code
+            if start and status in (httpx.codes.PARTIAL_CONTENT, _NO_SUCH_RANGE):
+                if not _begins_at(response, start):
+                    return
+                at = start
+            self._check(path, response, httpx.codes.PARTIAL_CONTENT if at else httpx.codes.OK)
+            await _carry(path, response, patience, _Carried(at, start, max_bytes, take))
+
+        self._ask(path, {"Range": f"bytes={start}-"} if start else {}, understand)
+
     def _get(self, path: str, etag: str, max_bytes: int) -> Fetched | None:
+        async def understand(response: httpx.Response, patience: asyncio.Timeout) -> Fetched | None:
+            if response.status_code == httpx.codes.NOT_MODIFIED and etag:
+                return None
+            self._check(path, response)
+            data = bytearray()
+            await _carry(path, response, patience, _Carried(0, 0, max_bytes, data.extend))
+            return Fetched(bytes(data), _tag(response))
+
+        return self._ask(path, {"If-None-Match": etag} if etag else {}, understand)
+
+    def _ask(self, path: str, headers: dict[str, str], understand: Understand[Answer]) -> Answer:
         try:
-            return asyncio.run(self._follow(path, etag, max_bytes))
+            return asyncio.run(self._follow(path, headers, understand))
         except TimeoutError:
             raise StoreUnavailable(
                 f"expected an answer within {self._patience_s:.0f} s and then "
@@ -69,11 +103,12 @@ class HttpStore:
             what = without_secrets(str(inner) or type(inner).__name__)
             raise StoreUnavailable(f"expected an answer, {what} - at {self.where}{path}") from error
 
-    async def _follow(self, path: str, etag: str, max_bytes: int) -> Fetched | None:
+    async def _follow(
+        self, path: str, headers: dict[str, str], understand: Understand[Answer]
+    ) -> Answer:
         """The answer after at most MAX_REDIRECTS redirects; TimeoutError when patience ends."""
         url = self._base.copy_with(path=self._base.path + path)
-        headers = {"Accept-Encoding": "identity", "User-Agent": "edgewise"}
-        headers |= {"If-None-Match": etag} if etag else {}
+        headers = {"Accept-Encoding": "identity", "User-Agent": "edgewise"} | headers
         async with (
             asyncio.timeout(self._patience_s) as patience,
             httpx.AsyncClient(
@@ -83,24 +118,21 @@ class HttpStore:
             for _ in range(MAX_REDIRECTS + 1):
                 async with client.stream("GET", url, headers=headers) as response:
                     if response.next_request is None:
-                        if response.status_code == httpx.codes.NOT_MODIFIED and etag:
-                            return None
-                        self._check(path, response)
-                        data = await _body(path, response, max_bytes, patience)
-                        return Fetched(data, _tag(response))
+                        return await understand(response, patience)
                     url = _redirected(url, response.next_request.url)
         raise StoreUnavailable(
             f"expected at most {MAX_REDIRECTS} redirects - at {self.where}{path}"
         )
 
-    def _check(self, path: str, response: httpx.Response) -> None:
+    def _check(self, path: str, response: httpx.Response, expected: int = httpx.codes.OK) -> None:
         """Raises NotThere or StoreUnavailable unless the bytes come, as they are."""
         status = response.status_code
         if status in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
             raise NotThere(path, self.where)
-        if status != httpx.codes.OK:
+        if status != expected:
             raise StoreUnavailable(
-                f"expected 200, got {status} {response.reason_phrase} - at {self.where}{path}",
+                f"expected {expected:d}, got {status} {response.reason_phrase}"
+                f" - at {self.where}{path}",
                 retry_after_s=retry_after_s(response.headers.get("Retry-After", ""), self._wall()),
             )
         if (coding := response.headers.get("Content-Encoding", "identity")) != "identity":
@@ -126,17 +158,37 @@ def _authorities() -> ssl.SSLContext:
     return httpx.create_ssl_context()
 
 
-async def _body(
-    path: str, response: httpx.Response, max_bytes: int, patience: asyncio.Timeout
-) -> bytes:
+class _Carried(NamedTuple):
+    """Where the first byte of an answer stands, from where on bytes are taken, and how many there
+    may be, all counted from the start of the object."""
+
+    at: int
+    start: int
+    max_bytes: int
+    take: Take
+
+
+async def _carry(
+    path: str, response: httpx.Response, patience: asyncio.Timeout, carried: _Carried
+) -> None:
     """All bytes, counted as they arrive, whatever the headers said; each buys some patience."""
-    data, until_s = bytearray(), patience.when() or 0.0
+    until_s, got = patience.when() or 0.0, 0
     async for chunk in response.aiter_raw():
-        data += chunk
-        if len(data) > max_bytes:
-            raise TooLarge(f"expected at most {max_bytes} bytes, got more - at {path}")
-        patience.reschedule(until_s + len(data) / SLOWEST_BYTES_PER_S)
-    return bytes(data)
+        got += len(chunk)
+        at = carried.at + got
+        if at > carried.max_bytes:
+            raise TooLarge(f"expected at most {carried.max_bytes} bytes, got more - at {path}")
+        if (new := min(at - carried.start, len(chunk))) > 0:
+            carried.take(chunk[-new:])
+        patience.reschedule(until_s + got / SLOWEST_BYTES_PER_S)
+
+
+def _begins_at(response: httpx.Response, start: int) -> bool:
+    """Whether an answer is the range that was asked for: from `start` on."""
+    given: str = response.headers.get("Content-Range", "")
+    return response.status_code == httpx.codes.PARTIAL_CONTENT and given.startswith(
+        f"bytes {start}-"
+    )
 
 
 def _redirected(before: httpx.URL, after: httpx.URL) -> httpx.URL:

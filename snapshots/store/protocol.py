@@ -7,10 +7,12 @@ store does not answer as a store, and NotThere for a path that holds nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeAlias
 
 import msgspec
+
+Take: TypeAlias = Callable[[bytes], object]  # what is done with each piece as it arrives
 
 _SECRETS = re.compile(r"(?<=//)[^/\s]*@|\?\S*")  # of URLs: user and password, and the query
 
@@ -50,6 +52,15 @@ class ReadableStore(Protocol):
 
     def read_if_changed(self, path: str, etag: str, max_bytes: int) -> Fetched | None:
         """The bytes unless they are still those that `etag` names ("" names none), else None."""
+        ...
+
+    def read_from(self, path: str, start: int, max_bytes: int, take: Take) -> None:
+        """Hands over the bytes at a path from number `start` on, in order, as they arrive; none
+        where the store holds no more than `start`, or has no way to go on from there.
+
+        Whatever was taken before an error stays taken: that is what is gone on from. Raises
+        TooLarge as soon as the whole would be more than max_bytes, start included.
+        """
         ...
 
 

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from snapshots.errors import AlreadyThere, NotThere, StoreUnavailable, TooLarge
+from snapshots.errors import AlreadyThere, DiskRefused, NotThere, StoreUnavailable, TooLarge
 from snapshots.store import ReadableStore, Store
 
 PATH = "channels/live.jws"
@@ -48,6 +48,38 @@ class ReadableStoreContract:
         written(b"other bytes, longer")
         second = store.read_if_changed(PATH, first.etag, 100)
         assert second and second.data == b"other bytes, longer"
+
+    @pytest.mark.parametrize("start", [0, 1, 11, 12, 13])
+    def test_what_comes_from_a_place_on_is_the_rest_and_nothing_beyond_the_end(
+        self, start: int, store: ReadableStore, written: Written
+    ) -> None:
+        written(DATA)
+        taken = bytearray()
+        store.read_from(PATH, start, len(DATA), taken.extend)
+        assert taken == DATA[start:]
+
+    @pytest.mark.parametrize("start", [0, 5])
+    def test_a_rest_that_makes_the_whole_too_large_is_refused(
+        self, start: int, store: ReadableStore, written: Written
+    ) -> None:
+        written(DATA)
+        with pytest.raises(TooLarge, match=f"expected at most {len(DATA) - 1} bytes"):
+            store.read_from(PATH, start, len(DATA) - 1, bytearray().extend)
+
+    @pytest.mark.parametrize("start", [0, 5])
+    def test_the_rest_of_nothing_is_named(self, start: int, store: ReadableStore) -> None:
+        with pytest.raises(NotThere, match=r"expected parts/none in "):
+            store.read_from("parts/none", start, 100, bytearray().extend)
+
+    def test_what_the_taker_raises_is_not_taken_for_the_stores_fault(
+        self, store: ReadableStore, written: Written
+    ) -> None:
+        def full(piece: bytes) -> None:
+            raise DiskRefused("expected room")
+
+        written(DATA)
+        with pytest.raises(DiskRefused):
+            store.read_from(PATH, 0, 100, full)
 
     def test_a_store_says_where_it_is_without_secrets(self, store: ReadableStore) -> None:
         assert store.where

@@ -253,3 +253,55 @@ def test_the_address_keeps_its_path_and_shows_no_secret() -> None:
     store.read(PATH, 10)
     assert seen == ["/edge/one/channels/live.jws?token=secret"]
     assert store.where == "http://origin.test/edge/one/"
+
+
+def ranged(answer: httpx.Response, start: int = 4, max_bytes: int = 100) -> bytes:
+    taken = bytearray()
+    faked(answer).read_from(PATH, start, max_bytes, taken.extend)
+    return bytes(taken)
+
+
+def test_a_rest_is_asked_for_by_its_range_and_a_whole_is_not() -> None:
+    asked: list[str | None] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers.get("Range"))
+        return httpx.Response(200, stream=Chunks([b"012345"]))
+
+    store = HttpStore("http://origin.test", transport=httpx.MockTransport(answer))
+    for start in (0, 4):
+        store.read_from(PATH, start, 100, bytearray().extend)
+    assert asked == [None, "bytes=4-"]
+
+
+def test_an_origin_that_sends_the_whole_all_the_same_is_read_past_what_is_here() -> None:
+    assert ranged(httpx.Response(200, stream=Chunks([b"01", b"234", b"5", b"67"]))) == b"4567"
+
+
+@pytest.mark.parametrize(
+    ("status", "given"),
+    [(206, "bytes 0-7/8"), (206, "bytes 40-47/48"), (206, ""), (416, "bytes */4"), (416, "")],
+)
+def test_an_answer_that_is_not_the_range_asked_for_gives_nothing(status: int, given: str) -> None:
+    answer = httpx.Response(status, headers={"Content-Range": given}, stream=Chunks([b"x" * 8]))
+    assert ranged(answer) == b""
+
+
+def test_a_range_is_bounded_as_the_whole_is() -> None:
+    endless = Chunks(itertools.repeat(b"x" * 10))
+    answer = httpx.Response(206, headers={"Content-Range": "bytes 4-99/100"}, stream=endless)
+    with pytest.raises(TooLarge, match="expected at most 50 bytes, got more"):
+        ranged(answer, max_bytes=50)
+
+
+@pytest.mark.parametrize("status", [206, 416])
+def test_a_range_that_nobody_asked_for_is_an_error(status: int) -> None:
+    answer = httpx.Response(status, headers={"Content-Range": "bytes 0-7/8"})
+    with pytest.raises(StoreUnavailable, match=f"expected 200, got {status}"):
+        ranged(answer, start=0)
+
+
+def test_an_encoded_range_is_refused() -> None:
+    headers = {"Content-Range": "bytes 4-7/8", "Content-Encoding": "gzip"}
+    with pytest.raises(StoreUnavailable, match="got Content-Encoding gzip"):
+        ranged(httpx.Response(206, headers=headers, stream=Chunks([b"x"])))
