@@ -128,12 +128,18 @@ class Edge:
     """The public application."""
 
     def __init__(
-        self, services: Services, start: Background | None = None, stop: Background | None = None
+        self,
+        services: Services,
+        start: Background | None = None,
+        stop: Background | None = None,
+        *,
+        body_s: float | None = None,
     ) -> None:
-        """start, stop: what the server's lifespan runs besides."""
+        """start, stop: what the server's lifespan runs besides. body_s: how long a client may
+        take to send a body; None where no event loop runs."""
         mount = services.config.mount
         self.services = services
-        self._start, self._stop = start, stop
+        self._start, self._stop, self._body_s = start, stop, body_s
         self._slot = f"{mount}/v1/fragments/"
         self._hot = {(e.method, mount + e.path): e for e in ROUTES if "{" not in e.path}
         self._other = Starlette(
@@ -172,7 +178,7 @@ class Edge:
         if entry.method != "GET":
             try:
                 most = self.services.config.max_body_bytes
-                body = await exchange.read_body(headers, receive, most)
+                body = await exchange.read_body(headers, receive, most, self._body_s)
             except Exception as error:
                 return self._counted(entry, self._instead(entry, error))
         return self._reply(entry, scope, headers, body)

@@ -110,6 +110,12 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_body_bytes: Annotated[int, about("a page view's batch is about 2 KiB", "bytes")] = (
         64 * 2**10
     )
+    body_s: Annotated[
+        float,
+        about(
+            "how long a client may take to send a body; a phone on a bad line needs seconds", "s"
+        ),
+    ] = 10.0
     max_query_bytes: Annotated[int, about("20 slots and a long path are 3 KiB", "bytes")] = (
         4 * 2**10
     )
@@ -254,7 +260,7 @@ def _checked(config: Config) -> Config:
     for name, least in _AT_LEAST.items():
         if (value := getattr(config, name)) < least:
             raise SettingError(f"expected {name} >= {least}, got {value}")
-    for name in ("poll_interval_s", "follow_interval_s", "log_file_s"):
+    for name in ("poll_interval_s", "follow_interval_s", "log_file_s", "body_s"):
         if not (value := getattr(config, name)) > 0:
             raise SettingError(f"expected {name} > 0, got {value}")
     if not config.mount.startswith("/") or config.mount.endswith("/"):

@@ -6,6 +6,7 @@ body to a Reply.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
 from typing import Any, NamedTuple
 
@@ -42,12 +43,26 @@ def headers_of(scope: Scope) -> dict[bytes, bytes]:
     return headers
 
 
-async def read_body(headers: dict[bytes, bytes], receive: Receive, most: int) -> bytes:
+async def read_body(
+    headers: dict[bytes, bytes], receive: Receive, most: int, within_s: float | None = None
+) -> bytes:
     """The whole body. Raises Refused beyond `most` bytes, before reading them if they are
-    announced."""
+    announced; and when it is not there `within_s` seconds, None for ever."""
     announced = headers.get(b"content-length", b"0")
     if not announced.isdigit() or len(announced) > _DIGITS or int(announced) > most:
         raise _too_large(most, announced[: _DIGITS + 1].decode("latin-1"))
+    if within_s is None:
+        return await _whole(receive, most)
+    try:
+        async with asyncio.timeout(within_s):
+            return await _whole(receive, most)
+    except TimeoutError:
+        raise Refused(
+            408, "body-too-slow", f"expected the whole body within {within_s:g} s"
+        ) from None
+
+
+async def _whole(receive: Receive, most: int) -> bytes:
     message = await receive()
     body: bytes = message.get("body", b"")
     while message.get("more_body") and len(body) <= most:

@@ -211,7 +211,7 @@ def create_worker(
         clock=clock,
     )
     worker = Worker(config, services, [cookies, identify] if identify else [cookies])
-    return Edge(services, worker.start, worker.stop), worker
+    return Edge(services, worker.start, worker.stop, body_s=config.body_s), worker
 
 
 def _log(config: Config, clock: Callable[[], float]) -> EventLog:

@@ -42,6 +42,21 @@ def test_an_endless_body_is_refused_at_the_limit() -> None:
         asyncio.run(exchange.read_body({}, receive_of(b"ab", b"cd", b"ef"), 3))
 
 
+def test_a_body_that_does_not_come_in_time_is_refused() -> None:
+    async def never() -> dict[str, Any]:
+        await asyncio.sleep(60)
+        return {}
+
+    with pytest.raises(Refused, match=r"expected the whole body within 0\.01 s") as caught:
+        asyncio.run(exchange.read_body({}, never, 10, 0.01))
+
+    assert caught.value.status == 408
+
+
+def test_a_body_that_comes_in_time_is_read() -> None:
+    assert asyncio.run(exchange.read_body({}, receive_of(b"ab", b"c"), 3, 60)) == b"abc"
+
+
 def test_cookies_in_several_lines_are_one() -> None:
     scope = {"headers": [[b"cookie", b"a=1"], [b"host", b"h"], [b"cookie", b"b=2"]]}
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
@@ -45,6 +47,26 @@ def test_every_worker_follows_a_new_version_and_counts_are_summed(tmp_path: Path
         text = httpx.get(f"http://127.0.0.1:{node.admin}/metrics").text
         assert 'edgewise_replies_total{route="fragment",status="200"} 20' in text
         assert "edgewise_snapshot_version 2" in text
+
+
+def test_requests_that_never_end_hold_nobody_up(tmp_path: Path) -> None:
+    begun = b"POST /_ew/v1/events HTTP/1.1\r\nHost: x\r\n"
+    halves = (begun, begun + b"Content-Length: 99\r\n\r\n{")
+    node = Node(tmp_path, "--body-s", "1")
+    publish(tmp_path)
+    with node.running(), contextlib.ExitStack() as open_:
+        wait_until(lambda: node.answers("readyz") == 200)
+        slow = []
+        for half in halves * 100:
+            slow.append(open_.enter_context(socket.create_connection(("127.0.0.1", node.port))))
+            slow[-1].sendall(half)
+
+        assert node.hero() == "<h1>Welcome</h1>"
+
+        for one in slow[1::2]:
+            one.settimeout(20)
+            assert one.recv(64).startswith(b"HTTP/1.1 408 ")
+        assert node.hero() == "<h1>Welcome</h1>"
 
 
 def test_an_origin_that_is_down_at_start_does_not_matter_with_a_local_copy(tmp_path: Path) -> None:
