@@ -227,14 +227,19 @@ def _response(reply: Reply) -> Response:
     return response
 
 
-_TOLD = {404: ("not-found", "no such path here"), 405: ("method-not-allowed", "another method")}
-
-
-async def _told(_: Request, error: Exception) -> Response:
+async def _told(request: Request, error: Exception) -> Response:
     """404 and 405 as problem documents."""
     status = error.status_code if isinstance(error, HTTPException) else 500
-    code, detail = _TOLD.get(status, ("refused", str(error)))
-    response = _response(exchange.refusal(Refused(status, code, f"{detail}: see docs/http-api.md")))
-    if isinstance(error, HTTPException) and error.headers:
-        response.raw_headers += [(k.lower().encode(), v.encode()) for k, v in error.headers.items()]
+    headers = (error.headers if isinstance(error, HTTPException) else None) or {}
+    code, detail = "refused", str(error)
+    if status == 404:
+        path = request.scope["path"][:128]
+        code, detail = "not-found", f"expected a path of docs/http-api.md, got {path}"
+    elif status == 405:
+        code, detail = (
+            "method-not-allowed",
+            f"expected {headers['Allow']}, got {request.method[:16]}",
+        )
+    response = _response(exchange.refusal(Refused(status, code, detail)))
+    response.raw_headers += [(name.lower().encode(), v.encode()) for name, v in headers.items()]
     return response

@@ -76,12 +76,18 @@ class Intake:
         visit.profile = begin(profile, visit.choice.grants, visit.now_s, fresh)
 
     def take(
-        self, visit: Visit, batch: Iterable[tuple[int, Event]], *, teach: bool = True
+        self,
+        visit: Visit,
+        batch: Iterable[tuple[int, Event]],
+        refused: Iterable[RefusedEvent] = (),
+        *,
+        teach: bool = True,
     ) -> list[RefusedEvent]:
         """Learns from the events in their order and logs what may be logged; those that were not
-        taken come back. teach: False only logs, because these events come again.
+        taken come back, in their order, too. refused: those of the batch that could not be read.
+        teach: False only logs, because these events come again.
         """
-        refused: list[RefusedEvent] = []
+        refused = [*refused]
         is_logged = visit.is_logged
         lesson: Lesson | None = None  # of the events since the last reserved one
         for index, event in batch:
@@ -95,7 +101,6 @@ class Intake:
                     visit.profile, lesson = lesson.learnt(), None
                 taken = take(visit, event, teach)
             if taken.code:
-                self._metrics.count(REFUSED.format(taken.code))
                 refused.append(RefusedEvent(index, taken.code, taken.detail))
                 continue
             self._metrics.count(_counter(event.type))
@@ -105,7 +110,9 @@ class Intake:
                 self._metrics.count(UNLOGGED)
         if lesson is not None:
             visit.profile = lesson.learnt()
-        return refused
+        for one in refused:
+            self._metrics.count(REFUSED.format(one.code))
+        return sorted(refused, key=lambda one: one.index)
 
     def _declared(self, visit: Visit, event: Event, lesson: Lesson | None) -> Taken:
         if event.type not in visit.serving.learning.events:

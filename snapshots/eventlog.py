@@ -20,14 +20,16 @@ PART = ".part"
 MAX_BYTES = 64 * 2**20
 MAX_AGE_S = 300.0
 SYNC_S = 1.0
+CALM_S = 30.0  # a disk that is nearly full takes small writes and refuses large ones, by turns
 MODE = 0o600  # rows are about people
 
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 
 class EventLogStatus(msgspec.Struct, frozen=True):
-    """file: what is being written, "" for none. failing: what the disk said, "" while all is well;
-    since_s: when it first said so. Rows are counted since the start."""
+    """file: what is being written, "" for none. failing: what the disk said last, "" while all is
+    well, and again once it took all that was written for CALM_S; since_s: when it first said so.
+    Rows are counted since the start."""
 
     file: str = ""
     written: int = 0
@@ -56,6 +58,7 @@ class EventLog:
         self._handle = -1
         self._path = Path()
         self._seq, self._bytes, self._opened_s, self._synced_s = 0, 0, 0.0, 0.0
+        self._failed_s = 0.0
         self.status = EventLogStatus()
 
     def write(self, rows: Sequence[bytes]) -> None:
@@ -69,8 +72,7 @@ class EventLog:
         except OSError as error:
             self._failed(error, len(rows), now_s)
             return
-        status = self.status
-        self.status = EventLogStatus(self._path.name, status.written + len(rows), status.dropped)
+        self._wrote(len(rows), now_s)
         self._force(now_s)
         if self._bytes >= self._max_bytes:
             self.rotate()
@@ -146,8 +148,16 @@ class EventLog:
         with contextlib.suppress(OSError):
             os.close(handle)
 
-    def _failed(self, error: OSError, dropped: int, now_s: float) -> None:
+    def _wrote(self, rows: int, now_s: float) -> None:
         status = self.status
+        written, name = status.written + rows, self._path.name
+        if status.failing and now_s - self._failed_s < CALM_S:
+            self.status = msgspec.structs.replace(status, file=name, written=written)
+        else:
+            self.status = EventLogStatus(name, written, status.dropped)
+
+    def _failed(self, error: OSError, dropped: int, now_s: float) -> None:
+        status, self._failed_s = self.status, now_s
         since_s = status.since_s if status.failing else now_s
         failing = error.strerror or str(error)
         self.status = EventLogStatus(

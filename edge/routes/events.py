@@ -28,7 +28,7 @@ def report(services: Services, scope: Scope, headers: dict[bytes, bytes], body: 
     visit = services.reception.arrive(serving, headers, told.page)
     if not told.resend:
         services.intake.begin(visit)
-    refused += services.intake.take(visit, batch, teach=not told.resend)
+    refused = services.intake.take(visit, batch, refused, teach=not told.resend)
     services.intake.log(visit)
     cookies = () if told.resend else services.reception.cookies(visit, headers)
     accepted = len(told.events) - len(refused)

@@ -29,7 +29,7 @@ def visit(services: Services, scope: Scope, headers: dict[bytes, bytes], body: b
             wire.RefusedEvent(place, "rate-limited", "expected fewer") for place, _ in batch
         ]
         batch = []
-    refused += services.intake.take(visit, batch)
+    refused = services.intake.take(visit, batch, refused)
     decisions = answers.decided(services, visit, asked.slots)
     services.intake.log(visit)
     reply = wire.VisitReply(decisions, keep=visit.may_keep, retry=is_limited, refused=refused)

@@ -287,10 +287,10 @@ async def test_bad_bodies_are_problems(path: str, body: bytes, status: int, code
 
 async def test_other_paths_and_methods_are_problems_too() -> None:
     browser = Shop().browser()
-
-    assert problem(await browser.send("GET", "/_ew/nowhere"))[:2] == (404, "not-found")
+    told = problem(await browser.send("GET", "/_ew/nowhere"))
+    assert told == (404, "not-found", "expected a path of docs/http-api.md, got /_ew/nowhere")
     reply = await browser.send("DELETE", "/_ew/v1/visit")
-    assert problem(reply)[:2] == (405, "method-not-allowed")
+    assert problem(reply) == (405, "method-not-allowed", "expected POST, got DELETE")
     assert reply.headers["allow"] == "POST"
 
 

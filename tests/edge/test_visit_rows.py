@@ -248,6 +248,22 @@ async def test_too_many_events_of_one_client_are_refused_and_slots_are_still_fil
     assert "refused" not in await browser.visit(browser.event("article_read"))
 
 
+async def test_refused_events_come_back_in_their_order_and_each_is_counted() -> None:
+    shop = Shop()
+    browser = shop.browser()
+    await browser.consent("personalization")
+
+    told = await browser.visit(
+        {"type": "nope"}, {"type": 5}, {"type": "purchase", "item": 200 * "x"}
+    )
+
+    refused = [(one["index"], one["code"]) for one in told["refused"]]
+    assert refused == [(0, "undeclared"), (1, "unreadable"), (2, "out-of-bounds")]
+    counted = shop.services.metrics.values()
+    for _, code in refused:
+        assert counted[f'edgewise_events_refused_total{{code="{code}"}}'] == 1
+
+
 async def test_a_snapshot_past_its_date_serves_on() -> None:
     shop = Shop(dev=True)
     shop.clock.now_s += 30 * 86_400

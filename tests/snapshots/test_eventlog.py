@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from snapshots.eventlog import EventLog
+from snapshots.eventlog import CALM_S, EventLog
 from tests.snapshots.bundles import Clock
 
 
@@ -173,10 +173,15 @@ def test_a_disk_that_cannot_be_forced_is_said_and_no_row_is_lost(
     log.write([b"y"])
     assert (log.status.written, log.status.dropped) == (2, 0)
     assert (log.status.failing, log.status.since_s) == ("Input/output error", 1_001.0)
+    clock.now_s += 0.5
     log.write([b"z"])
-    assert log.status.failing == ""
+    assert log.status.failing == "Input/output error"
+    monkeypatch.undo()
+    clock.now_s += CALM_S
+    log.write([b"!"])
+    assert (log.status.failing, log.status.since_s) == ("", 0.0)
     log.close()
-    assert lines(tmp_path) == [b"x", b"y", b"z"]
+    assert lines(tmp_path) == [b"x", b"y", b"z", b"!"]
 
 
 def test_a_file_that_was_taken_away_while_open_is_let_go_within_a_second(tmp_path: Path) -> None:
@@ -202,6 +207,7 @@ def test_a_folder_that_cannot_be_made_drops_rows_and_says_since_when(tmp_path: P
     assert (status.written, status.dropped, status.since_s) == (0, 3, 1_000.0)
     assert status.failing == "Not a directory"
     (tmp_path / "file").unlink()
+    clock.now_s += CALM_S
     log.write([b"again"])
     assert (log.status.written, log.status.dropped, log.status.failing) == (1, 3, "")
     log.close()
@@ -232,7 +238,8 @@ def test_a_full_disk_drops_rows_keeps_whole_ones_and_logging_resumes_by_itself(
     tiny_disk: Path,
 ) -> None:
     (tiny_disk / "filler").write_bytes(bytes(30_000))
-    log = log_in(tiny_disk, max_bytes=2**20)
+    clock = Clock(1_000.0)
+    log = log_in(tiny_disk, clock, max_bytes=2**20)
     row = b"r" * 999
     for _ in range(10):
         log.write([row] * 10)
@@ -245,9 +252,12 @@ def test_a_full_disk_drops_rows_keeps_whole_ones_and_logging_resumes_by_itself(
     with (tiny_disk / "filler").open("rb+") as filler:
         filler.truncate(0)
     log.write([b"again"])
-    assert (log.status.failing, log.status.written) == ("", status.written + 1)
+    assert log.status.failing == "No space left on device", "one small write proves little"
+    clock.now_s += CALM_S
+    log.write([b"calm"])
+    assert (log.status.failing, log.status.written) == ("", status.written + 2)
     log.close()
-    assert (tiny_disk / "paris-2-1000.ndjson").read_bytes() == data + b"again\n"
+    assert (tiny_disk / "paris-2-1000.ndjson").read_bytes() == data + b"again\ncalm\n"
 
 
 def test_a_disk_that_refuses_the_last_name_keeps_the_rows(tmp_path: Path) -> None:
