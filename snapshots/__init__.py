@@ -9,6 +9,7 @@ Read in this order; a module imports only from the ones above it:
     trust         which offered manifest may be served; pure
     bundle        parts: compressed, addressed by content, checked when opened
     columns       fixed-width rows behind a magic and a format: the frame of membership parts
+    patch         two states of a part in, the rows between them out, and back
     membership    visitor key in; segments, traits, scores, interests out; mapped, never loaded
     census        columns of all visitors in, membership parts out: the builder's half
     contents      which parts a bundle must have, and who reads each
