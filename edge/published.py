@@ -31,7 +31,7 @@ class Published:
         token = self.store.read(path, Limits().manifest_bytes)
         self.manifest = _peek(token) if keys is None else signing.verify(token, keys)
         self.signer = "" if keys is None else signing.signer(token)
-        check_sizes(self.manifest.parts, Limits())
+        check_sizes(self.manifest.everything, Limits())
 
     def part(self, part: PartRef) -> bytes:
         """The raw bytes of a part, every hash checked."""

@@ -7,6 +7,7 @@ Read in this order; a module imports only from the ones above it:
     manifest      the one mutable object: version, dates, parts
     signing       a manifest in, a compact JWS out, and back
     trust         which offered manifest may be served; pure
+    chains        which patches lead to a part: those a publisher keeps and a node takes; pure
     bundle        parts: compressed, addressed by content, checked when opened
     columns       fixed-width rows behind a magic and a format: the frame of membership parts
     patch         two states of a part in, the rows between them out, and back
@@ -21,6 +22,7 @@ Read in this order; a module imports only from the ones above it:
     garbage       what no version needs any more: found and removed
     local         the copy on a node's disk: what a cold start and the workers open
     download      a part from a store onto that disk, gone on with where it broke off
+    upgrade       a part that is here in an older state, made the newer one by patches
     sync          poll, trust, fetch, verify, point
     eventlog      rows in, rotating NDJSON files out
     build         data in, a signed snapshot out (a package with a map of its own)

@@ -8,7 +8,6 @@ there, and where that is wrong, all of it is thrown away and fetched from the st
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
 from pathlib import Path
 
@@ -41,7 +40,7 @@ def _download(store: ReadableStore, local: LocalCopy, part: PartRef) -> None:
     partial = local.partial_of(part)
     try:
         _gather(store, part, partial)
-        local.write(part, unpacked(part, _mapped(part, partial)))
+        local.write(part, unpacked(part, local.mapped(partial.name)))
     except (Untrusted, DiskRefused):
         with contextlib.suppress(OSError):  # of a disk that refuses that, too
             partial.unlink(missing_ok=True)
@@ -65,10 +64,3 @@ def _gather(store: ReadableStore, part: PartRef, partial: Path) -> None:
         with os.fdopen(os.open(partial, _APPEND, 0o600), "ab") as file:
             if (start := file.seek(0, os.SEEK_END)) < part.bytes:
                 store.read_from(part_path(part), start, part.bytes, take)
-
-
-def _mapped(part: PartRef, partial: Path) -> memoryview:
-    with disk(f"read {part.name}", partial), partial.open("rb") as file:
-        if file.seek(0, os.SEEK_END) == 0:
-            return memoryview(b"")
-        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))

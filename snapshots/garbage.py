@@ -64,7 +64,7 @@ def find(
         ours = list(_versions(store, channel, keys))
         kept += ours[: max(keep, 1)]
         old |= {version_path(channel, one.version) for one in ours[max(keep, 1) :]}
-    named = {part_path(part) for manifest in kept for part in manifest.parts}
+    named = {part_path(part) for manifest in kept for part in manifest.everything}
     named |= {ledger_path(manifest.ledger.revision) for manifest in kept}
     aged = [
         one

@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import mmap
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -78,6 +79,21 @@ class LocalCopy:
     def path_of(self, part: PartRef) -> Path:
         """Where the raw bytes of a part lie, if they do."""
         return self._parts / part.raw_sha256
+
+    def holds(self, raw_sha256: str) -> bool:
+        """Whether a file of that name is here, as it was when it was written or not."""
+        try:
+            return (self._parts / raw_sha256).is_file()
+        except OSError:
+            return False
+
+    def mapped(self, name: str) -> memoryview:
+        """The bytes of a file among the parts, mapped: a raw part's, or those that came so far."""
+        path = self._parts / name
+        with disk(f"read {name}", path), path.open("rb") as file:
+            if file.seek(0, os.SEEK_END) == 0:
+                return memoryview(b"")
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
 
     def partial_of(self, part: PartRef) -> Path:
         """Where its stored bytes are gathered while they come; they outlive a restart."""
@@ -183,8 +199,8 @@ class LocalCopy:
         """Removes the parts that neither the trusted manifest nor the one before names, nor the one
         that is `coming`, of which the beginnings stay, too. A worker that still maps a part keeps
         its bytes until it lets go."""
-        kept = {part.raw_sha256 for part in coming.parts} if coming else set()
-        kept |= {self.partial_of(part).name for part in coming.parts} if coming else set()
+        kept = {part.raw_sha256 for part in coming.everything} if coming else set()
+        kept |= {self.partial_of(part).name for part in coming.everything} if coming else set()
         for name in (TRUSTED, PREVIOUS, SERVING):
             with contextlib.suppress(Untrusted, Unreadable):  # of a retired key: not to be opened
                 if token := self._read(name):

@@ -17,6 +17,7 @@ READABLE = frozenset({1})
 MAX_VERSION = 2**53 - 1  # what every JSON reader holds exactly
 CHANNELS = "channels/"
 PARTS = "parts/"
+PATCH = "patch/"  # before the name of the part that it is for
 
 _CHANNEL = re.compile(r"[a-z0-9][a-z0-9-]{0,62}", re.ASCII)
 _PART = re.compile(r"[a-z0-9][a-z0-9-]{0,62}(/[a-z0-9][a-z0-9-]{0,62}){0,3}", re.ASCII)
@@ -38,6 +39,17 @@ class PartRef(msgspec.Struct, frozen=True, kw_only=True):
     raw_bytes: int
 
 
+class PatchRef(msgspec.Struct, frozen=True, kw_only=True):
+    """What makes one state of a part of another. part: the patch itself, `patch/` before the name
+    of what it is for. base, result: SHA-256 of the raw bytes it leads from and to (64 hex digits).
+    result_bytes: how many these are."""
+
+    part: PartRef
+    base: str
+    result: str
+    result_bytes: int
+
+
 class LedgerRef(msgspec.Struct, frozen=True, kw_only=True):
     """Which ledger the store had when a version was made: its revision, and the SHA-256 of its
     bytes (64 hex digits). No edge needs the ledger; a publisher sees by this that it was lost."""
@@ -50,7 +62,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """A version of a channel: times in seconds since the epoch, parts in the order of names.
 
     ledger: the one that the program was compiled with; along the versions of a channel its revision
-    never goes back.
+    never goes back. patches: ways to parts from what a node may have; every part is whole in the
+    store all the same.
     """
 
     channel: str
@@ -60,6 +73,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     format: int = FORMAT
     ledger: LedgerRef
     parts: tuple[PartRef, ...] = ()
+    patches: tuple[PatchRef, ...] = ()
+
+    @property
+    def everything(self) -> tuple[PartRef, ...]:
+        """All that a store must hold for it: parts and patches."""
+        return (*self.parts, *(patch.part for patch in self.patches))
 
     def part(self, name: str) -> PartRef | None:
         """The part of that name, or None."""
@@ -80,7 +99,10 @@ _MANIFESTS = msgspec.json.Decoder(Manifest)
 
 
 def encode(manifest: Manifest) -> bytes:
-    """JSON, fields in the order of the class: the same manifest, the same bytes."""
+    """JSON, fields in the order of the class: the same manifest, the same bytes. Without patches it
+    is what releases before them wrote."""
+    if not manifest.patches:
+        manifest = msgspec.structs.replace(manifest, patches=msgspec.UNSET)
     return _ENCODER.encode(manifest)
 
 
@@ -142,6 +164,18 @@ def _check(manifest: Manifest) -> None:
         raise Malformed("expected each part once, in the order of names")
     for part in manifest.parts:
         _check_part(part)
+    for patch in manifest.patches:
+        _check_patch(patch)
+
+
+def _check_patch(patch: PatchRef) -> None:
+    _check_part(patch.part)
+    if not patch.part.name.startswith(PATCH):
+        raise Malformed(f"expected {PATCH} before a patch's name, got {patch.part.name}")
+    if not _SHA256.fullmatch(patch.base) or not _SHA256.fullmatch(patch.result):
+        raise Malformed(f"expected 64 hex digits for a hash - at {patch.part.name}")
+    if not 0 <= patch.result_bytes <= MAX_VERSION:
+        raise Malformed(f"expected a size, got {patch.result_bytes} - at {patch.part.name}")
 
 
 def _check_part(part: PartRef) -> None:

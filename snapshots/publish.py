@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from decisions.ledger import Ledger
-from snapshots import history, signing
+from snapshots import chains, history, signing
 from snapshots.bundle import Packed
 from snapshots.errors import (
     AlreadyThere,
@@ -27,6 +27,8 @@ from snapshots.keys import PrivateKey, PublicKeys
 from snapshots.manifest import (
     LedgerRef,
     Manifest,
+    PartRef,
+    PatchRef,
     channel_path,
     is_channel,
     part_path,
@@ -38,6 +40,13 @@ from snapshots.trust import Limits, check_sizes
 
 TTL_S = 14 * 86_400  # a publisher that is ill for a fortnight is noticed; a weekly build fits twice
 TRIES = 20  # each lost race means that somebody else's publish went through
+
+
+class Patched(msgspec.Struct, frozen=True):
+    """A patch ready for a store: what the manifest will say of it, and its bytes."""
+
+    ref: PatchRef
+    packed: Packed
 
 
 def publish(
@@ -52,11 +61,13 @@ def publish(
     ttl_s: float = TTL_S,
     keys: PublicKeys | None = None,
     limits: Limits | None = None,
+    patches: Sequence[Patched] = (),
 ) -> Manifest:
     """The manifest of the version that these parts have become.
 
     since: the ledger as it was read before the parts were made. now_s: the time by the clock, not
     the moment the data is built for. keys: whose versions and ledgers count besides this key's.
+    patches: new ones; with those of the version before, each is named while it leads to a part.
     Raises LedgerMoved when another publisher grew the ledger meanwhile (build again), Conflict for
     a ledger that forgets or is not the one that a version names, TooLarge for parts that edges
     would refuse, StoreUnavailable.
@@ -64,7 +75,8 @@ def publish(
     trusted = {**(keys or {}), **key.public()}
     refs = tuple(sorted((part.ref for part in parts), key=lambda ref: ref.name))
     check_channel(channel)
-    check_sizes(refs, limits or Limits())
+    steps = _steps(store, channel, refs, patches, trusted)
+    check_sizes((*refs, *(step.part for step in steps)), limits or Limits())
     draft = Manifest(
         channel=channel,
         version=1,
@@ -72,9 +84,10 @@ def publish(
         not_after_s=int(now_s) + max(int(ttl_s), 1),
         ledger=_record(store, ledger, key, since, trusted),
         parts=refs,
+        patches=steps,
     )
     held = _held(store, trusted)
-    for part in parts:
+    for part in (*parts, *(patch.packed for patch in patches if patch.ref in steps)):
         _upload(store, part, is_held=part.ref.sha256 in held)
     manifest = claim(store, draft, key, trusted)
     point(store, channel, trusted)
@@ -90,9 +103,11 @@ def publish_built(
     now_s: float,
     ttl_s: float = TTL_S,
     keys: PublicKeys | None = None,
+    patches: Callable[[Sequence[Packed]], Sequence[Patched]] = lambda _: (),
 ) -> Manifest:
     """Publishes what `build` makes of the store's ledger, and builds again when it lost the race
-    for it. build: the ledger or None in; the parts and the grown ledger out."""
+    for it. build: the ledger or None in; the parts and the grown ledger out. patches: the parts in;
+    what leads to them from the version before out."""
     trusted = {**(keys or {}), **key.public()}
     for _ in range(TRIES):
         since = read_ledger(store, trusted)
@@ -108,10 +123,24 @@ def publish_built(
                 now_s=now_s,
                 ttl_s=ttl_s,
                 keys=trusted,
+                patches=patches(parts),
             )
         except LedgerMoved:
             continue
     raise _too_many(store, LEDGERS)
+
+
+def _steps(
+    store: Store,
+    channel: str,
+    parts: Sequence[PartRef],
+    patches: Sequence[Patched],
+    keys: PublicKeys,
+) -> tuple[PatchRef, ...]:
+    """The patches to name: the new ones, and those that the version before has."""
+    before = history.read_manifest(store, channel, keys)
+    known = [patch.ref for patch in patches] + list(before.patches if before else ())
+    return chains.kept(parts, known)
 
 
 def point(store: Store, channel: str, keys: PublicKeys) -> None:
@@ -159,7 +188,7 @@ def _record(
 def _held(store: Store, keys: PublicKeys) -> set[str]:
     """The parts that some channel's newest version names: they stay."""
     newest = (history.read_manifest(store, name, keys) for name in history.channels(store))
-    return {part.sha256 for manifest in newest if manifest for part in manifest.parts}
+    return {part.sha256 for manifest in newest if manifest for part in manifest.everything}
 
 
 def _upload(store: Store, part: Packed, *, is_held: bool) -> None:

@@ -7,11 +7,14 @@ compiled with: to an edge it is a version like any other, and higher than what i
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 from snapshots import history
 from snapshots.bundle import check_stored
 from snapshots.errors import Conflict, LedgerMoved, NotThere, StoreUnavailable, Untrusted
 from snapshots.keys import PrivateKey, PublicKeys
-from snapshots.manifest import Manifest, part_path, version_path, versions_prefix
+from snapshots.manifest import Manifest, PatchRef, part_path, version_path, versions_prefix
 from snapshots.publish import TRIES, TTL_S, check_channel, claim, point
 from snapshots.store.protocol import Store
 
@@ -37,6 +40,7 @@ def reissue(
     check_channel(channel)
     for part in source.parts:
         check_stored(part, store.read(part_path(part), part.bytes))
+    patches = tuple(_whole(store, source))
     for _ in range(TRIES):
         newest = history.newest_ledger(store, trusted)
         _check_extends(store, newest, source, trusted)
@@ -47,6 +51,7 @@ def reissue(
             not_after_s=int(now_s) + max(int(ttl_s), 1),
             ledger=newest.ref,
             parts=source.parts,
+            patches=patches,
         )
         try:
             made = claim(store, draft, key, trusted)
@@ -55,6 +60,14 @@ def reissue(
         point(store, channel, trusted)
         return made
     raise StoreUnavailable(f"expected a ledger that stays for a moment - at {store.where}")
+
+
+def _whole(store: Store, source: Manifest) -> Iterator[PatchRef]:
+    """The patches of `source` that are there: none is needed, so one that is gone is left out."""
+    for patch in source.patches:
+        with contextlib.suppress(NotThere, Untrusted):
+            check_stored(patch.part, store.read(part_path(patch.part), patch.part.bytes))
+            yield patch
 
 
 def newest_of(store: Store, channel: str, keys: PublicKeys) -> Manifest:

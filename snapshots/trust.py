@@ -61,7 +61,13 @@ def accept(
             f"expected ledger >= {trusted.ledger.revision}, got {offered.ledger.revision}"
             f" in version {offered.version}"
         )
-    check_sizes(offered.parts, limits)
+    check_sizes(offered.everything, limits)
+    for patch in offered.patches:
+        if patch.result_bytes > limits.bundle_bytes:
+            raise TooLarge(
+                f"expected at most {limits.bundle_bytes} bytes, got {patch.result_bytes} out of "
+                f"{patch.part.name}"
+            )
     if offered.not_after_s + limits.clock_skew_s <= now_s:
         age_s = now_s - offered.not_after_s
         raise Expired(f"expected an offer within its date, got one that ended {age_s:.0f} s ago")

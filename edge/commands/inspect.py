@@ -30,8 +30,8 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"created    {date(manifest.created_s)}")
     print(f"not after  {date(manifest.not_after_s)}{stale}")
     print(f"ledger     revision {manifest.ledger.revision}, sha256 {manifest.ledger.sha256[:16]}")
-    print(f"{'part':<24}{'format':>7}{'stored':>14}{'raw':>14}  sha256")
-    for part in manifest.parts:
+    print(f"{'part':<26}{'format':>7}{'stored':>14}{'raw':>14}  sha256")
+    for part in manifest.everything:
         sizes = f"{part.bytes:>14,}{part.raw_bytes:>14,}"
-        print(f"{part.name:<24}{part.format:>7}{sizes}  {part.sha256[:16]}")
+        print(f"{part.name:<26}{part.format:>7}{sizes}  {part.sha256[:16]}")
     return 0

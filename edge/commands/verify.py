@@ -28,7 +28,7 @@ def run(arguments: argparse.Namespace) -> int:
     manifest, wrong = found.manifest, dict[str, str]()
     accept(manifest, None, channel=arguments.channel, now_s=time.time(), limits=Limits())
     wanted(manifest)
-    for part in manifest.parts:
+    for part in manifest.everything:
         try:
             found.part(part)
         except SnapshotError as error:
@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(as_json(told | {"wrong": wrong, "passed_over": unread}))
         return 1 if wrong else 0
     print(f"ok      manifest, version {manifest.version}, signed by {found.signer}")
-    for part in manifest.parts:
+    for part in manifest.everything:
         name = part.name
         print(f"WRONG   {name}: {wrong[name]}" if name in wrong else f"ok      {name}")
     if not wrong:

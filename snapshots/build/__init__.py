@@ -22,6 +22,7 @@ Read in this order; a module imports only from the ones above it:
     segments        who is in which segment, and everybody's scores
     interests       faded purchases per customer
     assemble        columns and program in, parts out
+    patches         the version before and new membership parts in, the patches between them out
     pipeline        the whole way, with progress
 """
 

@@ -12,7 +12,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -32,6 +32,7 @@ from snapshots.build.catalogue import read_catalogue, with_categories
 from snapshots.build.clean import purchase_lines
 from snapshots.build.feeds import open_feeds
 from snapshots.build.identity import everybody, read_customers
+from snapshots.build.patches import patches_from
 from snapshots.build.reading import read_playbook
 from snapshots.build.segments import SEGMENT
 from snapshots.build.sources import FILE, Written, read_sources
@@ -48,7 +49,7 @@ from snapshots.keys import (
     read_public,
 )
 from snapshots.manifest import part_path
-from snapshots.publish import publish_built
+from snapshots.publish import Patched, publish_built
 from snapshots.store import Store, open_writable
 
 MEMORY = "1500MB"  # of DuckDB; beyond it goes to disk. The rest of 2 GiB is Python's and Arrow's
@@ -107,6 +108,11 @@ class Publisher(NamedTuple):
     private: PrivateKey
     trusted: PublicKeys
     clock: Callable[[], float]
+
+    def patches(self, parts: Sequence[Packed]) -> list[Patched]:
+        """What leads to these parts from the channel's version now."""
+        before = read_manifest(self.store, self.channel, self.trusted)
+        return patches_from(before, parts, self.store)
 
 
 def build(
@@ -239,6 +245,7 @@ def _publish(
         publisher.private,
         now_s=publisher.clock(),
         keys=publisher.trusted,
+        patches=publisher.patches,
     )
     return BuildReport(channel=manifest.channel, version=manifest.version, parts=packed)
 

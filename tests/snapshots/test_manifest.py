@@ -7,13 +7,21 @@ import pytest
 
 from snapshots import manifest as manifests
 from snapshots.errors import Malformed, Unreadable
-from snapshots.manifest import Manifest, PartRef, channel_path, part_path, version_path
+from snapshots.manifest import Manifest, PartRef, PatchRef, channel_path, part_path, version_path
 from tests.snapshots.bundles import NAMED
 
 PART = PartRef(name="program", format=1, sha256="a" * 64, bytes=1, raw_sha256="b" * 64, raw_bytes=1)
 MANIFEST = Manifest(
     channel="live", version=7, created_s=1, not_after_s=2, ledger=NAMED, parts=(PART,)
 )
+
+STEP = PatchRef(
+    part=msgspec.structs.replace(PART, name="patch/membership/keys", sha256="d" * 64),
+    base="e" * 64,
+    result="f" * 64,
+    result_bytes=9,
+)
+PATCHED = msgspec.structs.replace(MANIFEST, patches=(STEP,))
 
 
 def changed(**changes: Any) -> bytes:
@@ -24,10 +32,23 @@ def with_part(**changes: Any) -> bytes:
     return changed(parts=[msgspec.to_builtins(PART) | changes])
 
 
+def with_patch(**changes: Any) -> bytes:
+    return changed(patches=[msgspec.to_builtins(STEP) | changes])
+
+
 def test_a_manifest_comes_back_as_it_went() -> None:
     assert manifests.decode(manifests.encode(MANIFEST)) == MANIFEST
     assert MANIFEST.part("program") == PART
     assert MANIFEST.part("other") is None
+
+
+def test_patches_come_back_as_they_went_and_a_store_must_hold_them() -> None:
+    assert manifests.decode(manifests.encode(PATCHED)) == PATCHED
+    assert PATCHED.everything == (PART, STEP.part)
+
+
+def test_a_manifest_without_patches_is_what_releases_before_them_wrote() -> None:
+    assert b"patches" not in manifests.encode(MANIFEST)
 
 
 def test_what_a_newer_publisher_adds_passes() -> None:
@@ -74,6 +95,13 @@ def test_a_format_of_the_future_is_named_whatever_else_it_holds() -> None:
         (with_part(bytes=0), "sizes in bytes"),
         (with_part(raw_bytes=-1), "sizes in bytes"),
         (with_part(raw_bytes=2**53), "sizes in bytes"),
+        (with_patch(part=msgspec.to_builtins(PART)), "expected patch/ before a patch's name"),
+        (with_patch(part=msgspec.to_builtins(PART) | {"bytes": 0}), "sizes in bytes"),
+        (with_patch(base="E" * 64), "64 hex digits .* at patch/membership/keys"),
+        (with_patch(result="f"), "64 hex digits .* at patch/membership/keys"),
+        (with_patch(result_bytes=-1), "expected a size, got -1"),
+        (with_patch(result_bytes=2**53), "expected a size"),
+        (changed(patches=None), "something else"),
     ],
 )
 def test_what_is_no_manifest_is_refused(payload: bytes, said: str) -> None:

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from snapshots.errors import Conflict, Expired, Rollback, SnapshotError, TooLarge, WrongChannel
-from snapshots.manifest import Manifest
+from snapshots.manifest import Manifest, PatchRef
 from snapshots.trust import Limits, accept, check_sizes
 from tests.snapshots.bundles import NAMED
 from tests.snapshots.test_manifest import PART
@@ -86,6 +86,16 @@ def test_more_than_a_limit_allows_is_refused_by_number_size_and_expansion(
     check_sizes(parts, Limits())
     with pytest.raises(TooLarge, match=said):
         decide(other(parts=parts), limits=limits)
+
+
+def test_patches_count_as_parts_do_and_make_no_more_than_a_bundle_may_be() -> None:
+    step = PatchRef(part=part("patch/one"), base="a" * 64, result="b" * 64, result_bytes=80)
+    offered = other(parts=(part("one"),), patches=(step,))
+    assert decide(offered, limits=Limits()) == offered
+    with pytest.raises(TooLarge, match="expected at most 1 parts, got 2"):
+        decide(offered, limits=Limits(parts=1))
+    with pytest.raises(TooLarge, match="expected at most 79 bytes, got 80 out of patch/one"):
+        decide(offered, limits=Limits(bundle_bytes=79))
 
 
 def test_small_parts_may_expand_as_they_like() -> None:
