@@ -179,7 +179,7 @@ class Intake:
         key = visitor_key(serving.program.key_salt, identity.customer)
         interests: dict[str, float] = {}
         if serving.membership is not None and (member := serving.membership.lookup(key)):
-            age_s = visit.now_s - member.built_at_s
+            age_s = visit.now_s - member.weighed_at_s
             half_life_s = serving.learning.half_life_s
             interests = {
                 name: fade(weight, age_s, half_life_s) for name, weight in member.interests.items()

@@ -55,13 +55,15 @@ class Interests(msgspec.Struct, frozen=True):
     """The strongest interests of each row, `slots` of them side by side.
 
     names: what id i means, at most 65,535. ids: u16, rows x slots, NO_INTEREST for an empty slot.
-    weights: IEEE half floats, rows x slots: within 0.05 % from 0.0001 to 65,504.
+    weights: IEEE half floats, rows x slots: within 0.05 % from 0.0001 to 65,504. weighed_at_s: the
+    moment they stand for, 0 for the moment of the build.
     """
 
     names: Sequence[str]
     slots: int
     ids: Buffer
     weights: Buffer
+    weighed_at_s: int = 0
 
 
 def encode_membership(
@@ -153,7 +155,7 @@ def _interests(interests: Interests, rows: int, build: str) -> bytearray:
         raise ValueError(f"expected at most {MAX_SLOTS} slots and 65,535 names of interests")
     if len(ids) != cells * 2 or len(weights) != cells * 2:
         raise ValueError(f"expected {cells} ids and weights of 2 bytes for interests")
-    head = InterestsHead(build, tuple(interests.names), slots)
+    head = InterestsHead(build, tuple(interests.names), slots, interests.weighed_at_s)
     written = frame(membership.MAGIC[INTERESTS], 1, head, rows, cells * 4)
     for place, column in enumerate((ids[0::2], ids[1::2], weights[0::2], weights[1::2])):
         written.part[written.start + place :: 4] = column.tobytes()

@@ -45,7 +45,7 @@ _Scores = tuple[tuple[str, ...], tuple[tuple[float | None, ...], ...]]
 
 
 class KeysHead(msgspec.Struct, frozen=True):
-    """build: names the keys these parts belong to. built_at_s: when interests were weighed."""
+    """build: names the keys these parts belong to. built_at_s: the moment the data is built for."""
 
     build: str
     built_at_s: int
@@ -89,16 +89,18 @@ class ScoresHead(msgspec.Struct, frozen=True):
 
 
 class InterestsHead(msgspec.Struct, frozen=True):
-    """names: the interest of each id. slots: how many a row holds."""
+    """names: the interest of each id. slots: how many a row holds. weighed_at_s: the moment that
+    the weights stand for; 0, as parts had it before, is `built_at_s`."""
 
     build: str
     names: tuple[str, ...]
     slots: int
+    weighed_at_s: int = 0
 
 
 class Member(msgspec.Struct, frozen=True, eq=False):
     """What the builder knew of one visitor: segments, traits, scores, and interests as weights as
-    of `built_at_s`, not yet faded.
+    of `weighed_at_s`, not yet faded.
 
     Nothing here is granted yet: facts take from it what consent allows. Interests are read only
     when they are asked for, which is once, at sign-in.
@@ -111,9 +113,9 @@ class Member(msgspec.Struct, frozen=True, eq=False):
     _row: int
 
     @property
-    def built_at_s(self) -> int:
-        """The moment the data was built for."""
-        return self._of.built_at_s
+    def weighed_at_s(self) -> int:
+        """The moment that the weights of its interests stand for."""
+        return self._of.weighed_at_s
 
     @property
     def interests(self) -> dict[str, float]:
@@ -133,7 +135,7 @@ class Membership:
         head = keys.head_as(KeysHead)
         keys.expect(keys.rows * 8)
         self.rows = keys.rows
-        self.built_at_s = head.built_at_s
+        self.built_at_s = self.weighed_at_s = head.built_at_s
         self._build = head.build
         self._keys = numbers(keys.body, 8)
         # A hash stands within four standard deviations of its share of the rows; and within four of
@@ -269,6 +271,7 @@ class Membership:
         if not 0 <= head.slots <= MAX_SLOTS:
             raise Malformed(f"expected 0 to {MAX_SLOTS} slots, got {head.slots} - at {INTERESTS}")
         frame.expect(self.rows * head.slots * 4)
+        self.weighed_at_s = head.weighed_at_s or self.built_at_s
         return frame.body, head.names, struct.Struct("<" + "He" * head.slots)
 
 

@@ -92,9 +92,15 @@ def beside(answers: Any, strongest: Any) -> Any:
 
 
 def membership_parts(
-    table: pa.Table, categories: Sequence[str], top: int, salt: str, now_s: float
+    table: pa.Table,
+    categories: Sequence[str],
+    top: int,
+    salt: str,
+    now_s: float,
+    weighed_at_s: int,
 ) -> list[Packed]:
-    """The parts of the membership. table: what `beside` gives, in any order.
+    """The parts of the membership. table: what `beside` gives, in any order. weighed_at_s: the
+    landmark of its weights.
 
     Raises DataRefused when two customers have one key.
     """
@@ -110,7 +116,7 @@ def membership_parts(
         ],
         traits={f"{name}": _trait(table[f"{TRAIT}{name}"]) for name in _names(table, TRAIT)},
         scores={name: _score(table[f"{SCORE}{name}"]) for name in _names(table, SCORE)},
-        interests=_interests(table, categories, top if rows else 0),
+        interests=_interests(table, categories, top if rows else 0, weighed_at_s),
     )
     return [pack(name, membership.FORMAT, raw) for name, raw in sorted(parts.items())]
 
@@ -155,7 +161,9 @@ def _score(column: Any) -> Score:
     return Score(_buffer(pc.fill_null(codes, 0.0).cast(pa.uint8()), 1))
 
 
-def _interests(table: pa.Table, categories: Sequence[str], top: int) -> InterestColumns:
+def _interests(
+    table: pa.Table, categories: Sequence[str], top: int, weighed_at_s: int
+) -> InterestColumns:
     """Ids and weights of all places, side by side per row."""
     ids = pc.fill_null(_padded(table["interests"], top).cast(pa.int32()), membership.NO_INTEREST)
     weights = pc.fill_null(_padded(table["weights"], top), 0.0).cast(pa.float32())
@@ -164,6 +172,7 @@ def _interests(table: pa.Table, categories: Sequence[str], top: int) -> Interest
         top,
         _buffer(ids.cast(pa.uint16()), 2),
         _buffer(weights.cast(pa.float16()), 2),
+        weighed_at_s,
     )
 
 

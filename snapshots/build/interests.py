@@ -4,10 +4,14 @@ Every line weighs `interests.line` when it is bought, and fades as everything el
 `decisions.interest.fade`. Half-lives multiply: an age's factor is that of its hours, times that of
 its seconds, times that of its milliseconds, so that some 20,000 calls serve any number of rows.
 Weights are added up as whole numbers, so that the order of adding does not matter.
+
+They are given as of a landmark, not as of the build: so who buys nothing keeps the same row from
+build to build, and only changed ones travel.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import ibis
@@ -25,14 +29,24 @@ MS = 1_000  # microseconds
 STEPS = ((3_600_000 * MS, 0), (1_000 * MS, 3_600), (MS, 1_000))  # µs, how many of them
 
 
-def weigh(baskets: Any, factors: Any, settings: Interests, half_life_s: float, now_us: int) -> Any:
-    """customer, category, rank (from 0), weight as of now: the strongest of each customer.
+def landmark_s(now_s: float, half_life_s: float) -> int:
+    """The moment that weights stand for, seconds since the epoch: the same for about a half-life,
+    and never later than now, nor earlier by more."""
+    stride_s = math.ceil(half_life_s)
+    return int(now_s // stride_s) * stride_s
+
+
+def weigh(baskets: Any, factors: Any, settings: Interests, half_life_s: float, at_s: int) -> Any:
+    """customer, category, rank (from 0), weight as of the landmark at_s: the strongest of each
+    customer.
 
     baskets: customer, category, lines, at. factors: the table of `factors_of`. Equal weights rank
-    by category, in its order.
+    by category, in its order. Ages run to the next landmark, which no basket is later than.
     """
+    stride_s = math.ceil(half_life_s)
+    scale = math.exp2(stride_s / half_life_s)  # from the next landmark back to this one
     oldest_us = int(half_life_s * MAX_HALF_LIVES * 1_000_000)
-    age = ibis.literal(now_us, "int64") - baskets["at"]
+    age = ibis.literal((at_s + stride_s) * 1_000_000, "int64") - baskets["at"]
     known = baskets.filter(baskets["category"].notnull(), age <= oldest_us)
     table = known.select("customer", "category", "lines", age=age).cross_join(factors)
     weight, rest = table["lines"].cast("float64") * settings.line, table["age"]
@@ -42,11 +56,13 @@ def weigh(baskets: Any, factors: Any, settings: Interests, half_life_s: float, n
     whole = (weight / UNIT).round().cast("int64")
     summed = table.group_by("customer", "category").aggregate(whole=whole.sum().cast("int64"))
     order = [ibis.desc("whole"), ibis.asc("category")]
-    ranked = summed.filter(summed["whole"] >= round(MIN_WEIGHT / UNIT)).mutate(
+    ranked = summed.filter(summed["whole"] >= round(MIN_WEIGHT / scale / UNIT)).mutate(
         rank=ibis.row_number().over(group_by="customer", order_by=order)
     )
     strongest = ranked.filter(ranked["rank"] < settings.top)
-    return strongest.select("customer", "category", "rank", weight=strongest["whole"] * UNIT)
+    return strongest.select(
+        "customer", "category", "rank", weight=strongest["whole"] * (UNIT * scale)
+    )
 
 
 def factors_of(half_life_s: float) -> pa.Table:

@@ -164,7 +164,12 @@ def _with_data(
     def members(salt: str) -> list[Packed]:
         top = record.interests.top
         parts = assemble.membership_parts(
-            population.table, record.categories, top, salt, record.now_s
+            population.table,
+            record.categories,
+            top,
+            salt,
+            record.now_s,
+            interests.landmark_s(record.now_s, record.half_life_s),
         )
         return [*parts, assemble.record_part(record)]
 
@@ -297,7 +302,10 @@ def _computed(
         found = features.compute(ahead, lines, items.categories, now_us)
         ids = everybody(found.totals, traits)
         answers = segments.answers(definitions, playbook, found, ids, traits, now_us)
-        strongest = interests.weigh(found.baskets, factors, settings.interests, half_life_s, now_us)
+        landmark_s = interests.landmark_s(now_s, half_life_s)
+        strongest = interests.weigh(
+            found.baskets, factors, settings.interests, half_life_s, landmark_s
+        )
         wanted = ahead.rows(assemble.beside(answers, strongest))
         count, left_out = found.counted()
         on_progress(_stage("segments", f"{count:,} lines"))

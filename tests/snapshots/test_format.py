@@ -62,7 +62,7 @@ def test_the_membership_of_the_vectors_is_written_and_read_as_they_say() -> None
         traits={"tier": Trait([None, "gold"], b"\0\1")},
         scores={"propensity": Score(b"\0\xff")},
         interests=Interests(
-            ["shoes"], 1, array("H", [0, NO_INTEREST]), struct.pack("<2e", 1.5, 0.0)
+            ["shoes"], 1, array("H", [0, NO_INTEREST]), struct.pack("<2e", 1.5, 0.0), 1_794_000_000
         ),
     )
     assert {name: part.hex() for name, part in written.items()} == VECTORS["membership"]
@@ -70,6 +70,7 @@ def test_the_membership_of_the_vectors_is_written_and_read_as_they_say() -> None
     first, second = (Membership.open(parts).lookup(key) for key in (5, 2**40))
     assert first and second
     assert (first.segments, first.interests) == (frozenset({"loyal"}), {"shoes": 1.5})
+    assert first.weighed_at_s == 1_794_000_000
     assert (second.traits, second.scores) == ({"tier": "gold"}, {"propensity": 1.0})
 
 

@@ -63,7 +63,7 @@ def test_a_member_is_found_with_everything_the_builder_knew() -> None:
         {"propensity": 1.0},
     ]
     assert first.interests == {}
-    assert first.built_at_s == 1
+    assert first.weighed_at_s == 1
     assert membership.segments == ("dormant", "loyal")
 
 
@@ -74,7 +74,17 @@ def test_interests_are_the_strongest_ones_as_weights_of_the_builds_moment() -> N
     assert first.interests == {"shoes": 1.5, "pet": 0.25}
     assert second.interests == {"pet": 6.0}
     assert third.interests == {}
-    assert first.built_at_s == 99
+    assert first.weighed_at_s == 99
+
+
+def test_interests_may_stand_for_an_earlier_moment_than_the_build() -> None:
+    columns = Interests(["shoes"], 1, bytes(2), halves(1.5), weighed_at_s=40)
+    membership = Membership.open(
+        encode_membership(array("Q", [7]), built_at_s=99, interests=columns)
+    )
+    member = membership.lookup(7)
+    assert member and member.interests == {"shoes": 1.5}
+    assert (membership.built_at_s, member.weighed_at_s) == (99, 40)
 
 
 @pytest.mark.parametrize("key", [0, 4, 6, 2**63, 2**64 - 1, 2**64, 2**70, -1])

@@ -14,6 +14,7 @@ from decisions.compiling import compile_playbook
 from decisions.lint import warnings
 from decisions.rehearsal import rehearse
 from snapshots.build.assemble import membership_parts
+from snapshots.build.interests import landmark_s
 from snapshots.build.pipeline import Population, compute, never_held
 from snapshots.build.reading import read_playbook
 from snapshots.build.sources import CategoryMap, read_sources
@@ -189,9 +190,10 @@ def test_interests_are_faded_lines(population: Population, by_hand: Any) -> None
         "SELECT CAST(who AS VARCHAR), category, sum(0.5 * pow(2, -age_s / 1209600.0)) AS weight "
         "FROM lines WHERE category IS NOT NULL GROUP BY ALL"
     ).fetchall()
+    grown = 2 ** ((NOW_S - landmark_s(NOW_S, 1_209_600.0)) / 1_209_600.0)
     weights: dict[str, dict[str, float]] = {}
     for who, category, weight in rows:
-        weights.setdefault(who, {})[category] = weight
+        weights.setdefault(who, {})[category] = weight * grown
     for row in population.table.to_pylist()[:300]:
         mine = weights.get(row["customer"], {})
         strongest = sorted(mine.values(), reverse=True)[:8]
@@ -206,7 +208,7 @@ def test_the_same_data_gives_the_same_bytes_again(population: Population) -> Non
     again = compute(read_playbook(GROCER), read_sources(GROCER), DATA, NOW_S)
     assert again.record == population.record
     parts = [
-        membership_parts(each.table, each.record.categories, 8, "0011223344556677", NOW_S)
+        membership_parts(each.table, each.record.categories, 8, "0011223344556677", NOW_S, 1)
         for each in (population, again)
     ]
     assert parts[0] == parts[1]

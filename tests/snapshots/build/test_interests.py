@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decisions.interest import fade
-from snapshots.build.interests import MAX_HALF_LIVES, MIN_WEIGHT, factors_of, weigh
+from snapshots.build.interests import MAX_HALF_LIVES, MIN_WEIGHT, factors_of, landmark_s, weigh
 from snapshots.build.sources import Interests
 
 HALF_LIFE_S = 14 * 86_400.0
@@ -35,11 +35,30 @@ def weighed(baskets: list[Basket], **how: Any) -> list[tuple[int, int, int, floa
         ibis.memtable(factors_of(HALF_LIFE_S)),
         Interests(**how),
         HALF_LIFE_S,
-        NOW_US,
+        landmark_s(NOW_US / 10**6, HALF_LIFE_S),
     )
     rows = connection.to_pyarrow(strongest.order_by("customer", "rank")).to_pylist()
     connection.disconnect()
     return [(row["customer"], row["category"], row["rank"], row["weight"]) for row in rows]
+
+
+@pytest.mark.parametrize("half_life_s", [HALF_LIFE_S, 3_600.0, 0.5, 86_400.25])
+def test_a_landmark_stands_for_about_a_half_life_and_is_never_later_than_now(
+    half_life_s: float,
+) -> None:
+    now_s = NOW_US / 10**6 + 0.75
+    landmark = landmark_s(now_s, half_life_s)
+    assert 0.0 <= now_s - landmark < half_life_s + 1.0
+    assert landmark_s(landmark, half_life_s) == landmark
+
+
+def test_weights_are_as_of_the_landmark_whenever_within_its_half_life_they_are_asked_for() -> None:
+    later_us = 13 * DAY_US
+    assert landmark_s((NOW_US + later_us) / 10**6, HALF_LIFE_S) == NOW_US // 10**6
+    bought_today: list[Basket] = [(1, 0, 1, -7 * DAY_US)]
+    ((_, _, _, weight),) = weighed(bought_today, line=1.0)
+    assert weight == pytest.approx(2**0.5)
+    assert fade(weight, 7 * 86_400.0, HALF_LIFE_S) == pytest.approx(1.0)
 
 
 def test_a_line_weighs_half_after_a_half_life() -> None:
