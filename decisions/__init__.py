@@ -49,6 +49,8 @@ Read in this order; a module imports only from the ones above it:
     conditions    each condition of an expression, and what it found
     explain       why a decision came out so, and why a rule did not take the slot
     silences      warnings, but for those that are silenced by name
+    domains       what the value of an attribute can be at all
+    certain       conditions that say the same of everybody
     suspects      rules that are legal and hardly meant
     lint          what is legal and still not meant
 """

@@ -34,10 +34,12 @@ _BUILT_IN = {attribute.name: attribute for attribute in BUILT_IN}
 
 
 class Declared(NamedTuple):
-    """What rules may read, and what the tags came to."""
+    """What rules may read, and what tags and segments came to. features: what segments may read."""
 
     schema: Schema
     tags: dict[str, Typed]
+    features: Schema
+    segments: dict[str, Typed]
 
 
 def declare(findings: Findings, catalogue: Mapping[str, Iterable[str]] | None) -> Declared:
@@ -45,9 +47,11 @@ def declare(findings: Findings, catalogue: Mapping[str, Iterable[str]] | None) -
     settings = findings.written.settings
     _check_settings(findings)
     attributes = _attributes(findings)
+    features = feature_schema(settings, catalogue)
+    segments = _segments(findings, features)
     members: dict[str, dict[str, int]] = {
         "counts": {signal.on: 0 for signal in settings.signals},
-        "segments": _segments(findings, catalogue),
+        "segments": _needs_of_segments(findings, features, segments),
     }
     sensitive, keys = dict(settings.sensitive_values), settings.query_keys
     _taint_interest(settings, attributes, sensitive)
@@ -61,7 +65,8 @@ def declare(findings: Findings, catalogue: Mapping[str, Iterable[str]] | None) -
     members["tags"] = dict.fromkeys(settings.tags, 0) | {
         name: needs_of(for_tags, typed) for name, typed in tags.items()
     }
-    return Declared(schema_of(attributes, members, sensitive, keys), tags)
+    schema = schema_of(attributes, members, sensitive, keys)
+    return Declared(schema, tags, features, segments)
 
 
 def checked(findings: Findings, text: str, schema: Schema, *path: str | int) -> Typed | None:
@@ -84,14 +89,24 @@ def needs_of(schema: Schema, typed: Typed) -> int:
     return bits
 
 
-def _segments(findings: Findings, catalogue: Mapping[str, Iterable[str]] | None) -> dict[str, int]:
-    schema = feature_schema(findings.written.settings, catalogue)
-    needs: dict[str, int] = {}
+def _segments(findings: Findings, features: Schema) -> dict[str, Typed]:
+    """The segments without errors."""
+    found: dict[str, Typed] = {}
     for name, segment in findings.written.segments.items():
         check_name(findings, "segment", name, "segments", name)
-        typed = checked(findings, segment.when, schema, "segments", name, "when")
+        if typed := checked(findings, segment.when, features, "segments", name, "when"):
+            found[name] = typed
+    return found
+
+
+def _needs_of_segments(
+    findings: Findings, features: Schema, segments: Mapping[str, Typed]
+) -> dict[str, int]:
+    needs: dict[str, int] = {}
+    for name, segment in findings.written.segments.items():
         declared = _purposes(findings, segment.purpose, "segments", name, "purpose")
-        needs[name] = declared | (needs_of(schema, typed) if typed else 0)
+        typed = segments.get(name)
+        needs[name] = declared | (needs_of(features, typed) if typed else 0)
     return needs
 
 

@@ -27,6 +27,9 @@ from decisions.tokens import compile_fragments
 WARNINGS: dict[str, str] = {
     "never-matches": "The conditions of a rule or tag contradict each other: whatever is granted, "
     "it never matches.",
+    "constant-condition": "A part of a condition says the same of everybody: it compares nothing "
+    "with the visitor, a thing with itself, or with what every value passes.",
+    "impossible-value": "A comparison with a value that the attribute never has.",
     "out-of-reach": "A rule needs a purpose that `purposes` does not list: no grant reaches it.",
     "catches-all": "A rule matches everybody, even a visitor of whom nothing is known, and others "
     "come after it.",

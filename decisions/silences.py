@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from decisions.errors import Problem, TemplateError
+from decisions.errors import Problem, RuleError
 from decisions.findings import Findings, suggestion
 from decisions.playbook import WrittenPath, WrittenPlaybook
 
@@ -36,7 +36,7 @@ class Warnings:
         if not self._is_silenced(code, path, about):
             self._findings.add(code, message, *path, severity=WARNING)
 
-    def warn_in_text(self, error: TemplateError, *path: str | int) -> None:
+    def warn_in_text(self, error: RuleError, *path: str | int) -> None:
         """The same, inside the text at `path`."""
         if not self._is_silenced(error.code, path):
             self._findings.add_in_text(error, *path, severity=WARNING)

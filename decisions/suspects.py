@@ -11,30 +11,29 @@ from itertools import chain
 from operator import and_, or_
 
 from decisions import consent
+from decisions.certain import certainties
 from decisions.consent import AUTHENTICATED, SENSITIVE
 from decisions.declaring import Declared
+from decisions.domains import domain
 from decisions.drafts import Draft
+from decisions.errors import RuleError
 from decisions.lowering import lower
 from decisions.playbook import Experiment, Settings
-from decisions.predicates import Clause, Lowered, Member, OneOf, Predicate, Within
-from decisions.rules.checker import Read
+from decisions.predicates import Clause, Lowered, Member, OneOf, Predicate
+from decisions.rules.checker import Read, Typed
 from decisions.schema import Schema
 from decisions.shadows import implies
 from decisions.silences import Warnings
 
-# Closed vocabularies of what is known of everybody: a test that lets all of one pass is no test.
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_EVERYBODY: dict[str, Predicate] = {
-    "time.hour": Within("time.hour", None, ((0, True, 23, True),)),
-    "time.weekday": OneOf("time.weekday", _DAYS),
-    "device.kind": OneOf("device.kind", ("mobile", "tablet", "desktop", "bot")),
-}
+# Known of everybody: a test that lets all of their values pass is no test.
+_OF_EVERYBODY = ("time.hour", "time.weekday", "device.kind")
 
 
 def suspect_rules(warnings: Warnings, declared: Declared, drafts: Iterable[Draft]) -> None:
     """Everything that this module can say of a playbook."""
     listed = list(drafts)
     settings = warnings.written.settings
+    _certain(warnings, declared, listed)
     _never_matching(warnings, declared, listed)
     _out_of_reach(warnings, declared.schema, listed)
     _sensitive(warnings, declared, listed)
@@ -44,6 +43,25 @@ def suspect_rules(warnings: Warnings, declared: Declared, drafts: Iterable[Draft
         mine = [draft for draft in listed if draft.rule.slot == slot]
         _catching_all(warnings, mine)
         _above_experiments(warnings, declared, mine)
+
+
+def _certain(warnings: Warnings, declared: Declared, drafts: Iterable[Draft]) -> None:
+    written = warnings.written
+    texts: list[tuple[Typed, Schema, str, tuple[str | int, ...]]] = [
+        (typed, declared.features, written.segments[name].when, ("segments", name, "when"))
+        for name, typed in declared.segments.items()
+    ]
+    texts += [
+        (typed, declared.schema, written.settings.tags[name], ("settings", "tags", name))
+        for name, typed in declared.tags.items()
+    ]
+    texts += [
+        (draft.typed, declared.schema, draft.rule.when, ("rules", draft.place, "when"))
+        for draft in drafts
+    ]
+    for typed, schema, text, path in texts:
+        for code, what, (start, end) in certainties(typed.expr, schema):
+            warnings.warn_in_text(RuleError(what, text, start, end - start, code=code), *path)
 
 
 def _never_matching(warnings: Warnings, declared: Declared, drafts: Iterable[Draft]) -> None:
@@ -161,8 +179,8 @@ def _holds_for_all(lowered: Lowered) -> bool:
 
 
 def _is_no_test(predicate: Predicate) -> bool:
-    everybody = _EVERYBODY.get(predicate.attribute)
-    return everybody is not None and implies(everybody, predicate)
+    everything = domain(predicate) if predicate.attribute in _OF_EVERYBODY else None
+    return everything is not None and implies(everything, predicate)
 
 
 def _above_experiments(warnings: Warnings, declared: Declared, drafts: list[Draft]) -> None:

@@ -25,6 +25,14 @@ MEMBERS = {
 # Built-in attributes whose words are known: what the value has to look like, as a pattern.
 KNOWN_WORDS: dict[str, tuple[str, str]] = {
     "device.kind": ("one of mobile, tablet, desktop, bot", "mobile|tablet|desktop|bot"),
+    "device.os": (
+        "one of ios, android, windows, macos, chromeos, linux",
+        "ios|android|windows|macos|chromeos|linux",
+    ),
+    "device.browser": (
+        "one of edge, opera, samsung, firefox, chrome, safari",
+        "edge|opera|samsung|firefox|chrome|safari",
+    ),
     "time.weekday": ("one of mon, tue, wed, thu, fri, sat, sun", "mon|tue|wed|thu|fri|sat|sun"),
     "time.date": ("a date such as 2026-11-21", "[0-9]{4}-[0-9]{2}-[0-9]{2}"),
     "geo.country": ("an ISO 3166 code such as FR", "[A-Z]{2}"),

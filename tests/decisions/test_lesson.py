@@ -52,6 +52,8 @@ def test_a_lesson_teaches_what_its_events_teach_one_by_one(
 
     lesson = Lesson(profile, LEARNING, grants, now_s)
     assert [lesson.learn(event) for event in events] == learnt
+    repeated = [event for event in events if event.id and lesson.is_repeat(event)]
+    assert all(not lesson.learn(event) for event in repeated)
     at_once = lesson.learnt()
 
     assert at_once == one_by_one

@@ -264,3 +264,29 @@ def test_a_rule_waits_only_for_what_a_slot_above_its_own_can_show() -> None:
         f'once_per_page of rule "other" {changes} promo can show what it shows',
         f'once_per_page of rule "offer" {changes} promo can show what it shows',
     ]
+
+
+def test_a_condition_that_is_certain_is_pointed_at_in_rules_tags_and_segments() -> None:
+    written = playbook(
+        rules=[rule("a", f"{FR} && cart.items < 0")],
+        tags={"reader": "counts.article_read >= 0"},
+        segments={"loyal": 'purchases.orders["90d"] >= 10 || 1 == 1'},
+    )
+
+    said = {
+        (w.code, w.text[w.start : w.start + w.length])
+        for w in warnings(written)
+        if w.code in ("constant-condition", "impossible-value")
+    }
+
+    assert said == {
+        ("impossible-value", "cart.items < 0"),
+        ("constant-condition", "counts.article_read >= 0"),
+        ("constant-condition", "1 == 1"),
+    }
+
+
+def test_a_certain_condition_is_silenced_by_the_name_of_its_rule() -> None:
+    silence = {"impossible-value": {"a": "Kept as an example."}}
+    assert found("impossible-value", rule("a", "cart.items < 0"), silence=silence) == []
+    assert found("impossible-value", rule("b", "cart.items < 0"), silence=silence) != []

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from decisions.rules.names import KNOWN_WORDS
 from edge.config import Config
-from edge.context import MAX_REMEMBERED, Context, device, locale
+from edge.context import _BROWSERS, _SYSTEMS, MAX_REMEMBERED, Context, device, locale
 from edge.wire import NO_PAGE, Page
 
 CONTEXT = Context(Config(city_header=""))
@@ -145,3 +146,8 @@ def test_long_headers_are_read_and_not_remembered() -> None:
         agent = IPHONE + b"x" * MAX_REMEMBERED + b"%d" % number
         assert context.facts({b"user-agent": agent}, NO_PAGE)["device.os"] == "ios"
     assert not context._remembered
+
+
+def test_the_words_for_systems_and_browsers_are_those_that_rules_may_ask_for() -> None:
+    for attribute, table in (("device.os", _SYSTEMS), ("device.browser", _BROWSERS)):
+        assert KNOWN_WORDS[attribute][1].split("|") == [word for word, _ in table]

@@ -1,0 +1,112 @@
+"""Conditions that say the same of everybody: a checked expression in, what is certain of it out.
+
+A comparison without an attribute, of a thing with itself, or with what no value of the attribute
+passes, or every one does. Where the outcome hangs on the visitor, nothing is said; nor of a lone
+literal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from decisions.domains import domain, said
+from decisions.errors import EvaluationError
+from decisions.leaves import MIRRORED, leaf, opposite
+from decisions.predicates import Predicate, Within
+from decisions.rules.evaluator import compile_expr
+from decisions.rules.syntax import (
+    Attr,
+    Binary,
+    Expr,
+    Literal,
+    Name,
+    Span,
+    Ternary,
+    Unary,
+    children,
+)
+from decisions.schema import Schema
+from decisions.shadows import implies
+
+CONSTANT, IMPOSSIBLE = "constant-condition", "impossible-value"
+
+
+class Certainty(NamedTuple):
+    """What is certain of a part of an expression. at: its span of characters."""
+
+    code: str
+    what: str
+    at: Span
+
+
+def certainties(expr: Expr, schema: Schema) -> Iterator[Certainty]:
+    """Everything that is certain of a checked condition, in written order."""
+    if not isinstance(expr, Literal):  # `true` is how a rule says everybody
+        yield from _certain(expr, schema)
+
+
+def _certain(expr: Expr, schema: Schema) -> Iterator[Certainty]:
+    match expr:
+        case Unary("!", operand):
+            yield from _certain(operand, schema)
+        case Binary("&&" | "||", left, right):
+            yield from _certain(left, schema)
+            yield from _certain(right, schema)
+        case Ternary(test, then, other):
+            yield from _certain(test, schema)
+            for branch in (then, other):
+                yield from certainties(branch, schema)
+        case _ if _is_constant(expr):
+            yield Certainty(CONSTANT, _outcome(expr), expr.at)
+        case Binary(op, left, right) if op in MIRRORED and _bare(left) == _bare(right):
+            is_true = op in {"==", "<=", ">="}
+            yield Certainty(
+                CONSTANT, f"this compares a thing with itself: {_word(is_true)}", expr.at
+            )
+        case _ if (predicate := leaf(expr, schema)) is not None:
+            yield from _of_domain(predicate, expr)
+
+
+def _is_constant(expr: Expr) -> bool:
+    """Whether nothing of it is about the visitor or the moment."""
+    return not isinstance(expr, Attr | Name) and all(map(_is_constant, children(expr)))
+
+
+def _outcome(expr: Expr) -> str:
+    try:
+        value = compile_expr(expr)({})
+    except EvaluationError as error:
+        return f"this is an error for everybody: {error}"
+    return f"this is about nobody: {_word(value is True)}"
+
+
+def _word(is_true: bool) -> str:
+    return "it is always true" if is_true else "it is never true"
+
+
+def _bare(expr: Expr) -> tuple[object, ...]:
+    """The expression without the places where it was written."""
+    own = [getattr(expr, name) for name in expr.__struct_fields__ if name != "at"]
+    return (
+        type(expr),
+        *(part for part in own if isinstance(part, str | int | float | bool | None)),
+        *map(_bare, children(expr)),
+    )
+
+
+def _of_domain(predicate: Predicate, expr: Expr) -> Iterator[Certainty]:
+    """What follows from what the attribute can be at all."""
+    everything = domain(predicate)
+    if everything is None:
+        return
+    name, values = _called(predicate), said(predicate.attribute)
+    if implies(everything, predicate):
+        yield Certainty(CONSTANT, f"every {name} is like this: it is {values}", expr.at)
+    elif implies(everything, opposite(predicate)):
+        yield Certainty(IMPOSSIBLE, f"no {name} is like this: it is {values}", expr.at)
+
+
+def _called(predicate: Predicate) -> str:
+    key = predicate.key if isinstance(predicate, Within) else None
+    return predicate.attribute if key is None else f'{predicate.attribute}["{key}"]'
