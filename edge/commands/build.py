@@ -124,13 +124,16 @@ def _tell(console: Any, report: BuildReport, store: str) -> None:
         console.print(table)
     read = ", ".join(f"{rows:,} {feed}" for feed, rows in report.rows.items())
     left = ", ".join(f"{rows:,} {reason}" for reason, rows in report.left_out.items() if rows)
-    stored = sum(report.parts.values())
+    stored, patches = sum(report.parts.values()), sum(report.patches.values())
     for line in (
         read and f"read      {read}",
         left and f"left out  {left}",
         report.reused and "segments  as they were: published without --data",
         f"published {report.channel} version {report.version} to {store}: "
         f"{len(report.parts)} parts, {stored / 2**20:.2f} MiB, {report.seconds:.1f} s",
+        patches
+        and f"patches   {patches / 2**20:.2f} MiB for {len(report.patches)} of them, "
+        "to nodes that have the version before",
     ):
         if line:
             console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -74,8 +74,9 @@ class BuildReport(msgspec.Struct, frozen=True, kw_only=True):
     """What was read, made and published.
 
     rows: feed → rows read. left_out: reason → purchase lines. segments: name → customers in it, in
-    the playbook's order. parts: name → bytes as stored. reused: without data, from the version
-    before. peak_bytes: of this process, so far.
+    the playbook's order. parts: name → bytes as stored; patches: the same, of those that lead to
+    the parts in one step. reused: without data, from the version before. peak_bytes: of this
+    process, so far.
     """
 
     channel: str
@@ -85,6 +86,7 @@ class BuildReport(msgspec.Struct, frozen=True, kw_only=True):
     left_out: dict[str, int] = {}
     segments: dict[str, int] = {}
     parts: dict[str, int] = {}
+    patches: dict[str, int] = {}
     warnings: tuple[Problem, ...] = ()
     reused: bool = False
     seconds: float = 0.0
@@ -252,7 +254,15 @@ def _publish(
         keys=publisher.trusted,
         patches=publisher.patches,
     )
-    return BuildReport(channel=manifest.channel, version=manifest.version, parts=packed)
+    results = {part.raw_sha256 for part in manifest.parts}
+    return BuildReport(
+        channel=manifest.channel,
+        version=manifest.version,
+        parts=packed,
+        patches={
+            step.part.name: step.part.bytes for step in manifest.patches if step.result in results
+        },
+    )
 
 
 def compute(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from snapshots.build.pipeline import build
+from snapshots.build.pipeline import BuildReport, build
 from snapshots.history import read_manifest
 from snapshots.keys import PUBLIC_FILE, PublicKeys, read_public
 from snapshots.local import LocalCopy
@@ -29,10 +29,10 @@ SINCE: list[Row] = [
 ]
 
 
-def built(market: Market, rows: list[Row], now_s: float) -> Manifest:
+def built(market: Market, rows: list[Row], now_s: float) -> tuple[BuildReport, Manifest]:
     market.put("sales", sales(rows))
     market.put("people", people([(who, "gold", "own") for who in range(CUSTOMERS)]))
-    build(
+    report = build(
         market.playbook,
         market.data,
         str(market.store),
@@ -42,7 +42,7 @@ def built(market: Market, rows: list[Row], now_s: float) -> Manifest:
     )
     manifest = read_manifest(open_writable(str(market.store)), "live", keys_of(market))
     assert manifest
-    return manifest
+    return report, manifest
 
 
 def keys_of(market: Market) -> PublicKeys:
@@ -52,8 +52,8 @@ def keys_of(market: Market) -> PublicKeys:
 def test_who_bought_nothing_since_does_not_travel_again_with_the_next_days_build(
     market: Market, tmp_path: Path
 ) -> None:
-    first = built(market, BOUGHT, NOW_S)
-    assert first.patches == ()
+    report, first = built(market, BOUGHT, NOW_S)
+    assert (report.patches, first.patches) == ({}, ())
     store = open_writable(str(market.store))
     node = Syncer(
         store,
@@ -62,7 +62,8 @@ def test_who_bought_nothing_since_does_not_travel_again_with_the_next_days_build
         clock=lambda: NOW_S + DAY_S,
     )
     assert node.once().version == 1
-    second = built(market, BOUGHT + SINCE, NOW_S + DAY_S)
+    report, second = built(market, BOUGHT + SINCE, NOW_S + DAY_S)
+    assert report.patches == {step.part.name: step.part.bytes for step in second.patches}
     patched = {step.part.name.removeprefix("patch/") for step in second.patches}
     assert {KEYS, INTERESTS} <= patched
     for name in patched:
