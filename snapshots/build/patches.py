@@ -71,10 +71,10 @@ def _patch(old: PartRef, base: bytes, new: Packed, result: bytes, found: Found) 
     if before.count and after.count and before.width != after.width:
         return None
     changed_from, changed_to = _changed(before, after, found)
-    added = _ascending(found.new, changed_to)
-    if len(added) * WORTH > after.count:
+    gone, come = (found.gone, changed_from), (found.new, changed_to)
+    if max(_together(gone), _together(come)) * WORTH > after.count:
         return None  # the rows alone would be more than that share of the part
-    raw = patch.encode(before, after, _ascending(found.gone, changed_from), added)
+    raw = patch.encode(before, after, _ascending(*gone), _ascending(*come))
     packed = pack(PATCH + name, patch.FORMAT, raw)
     if packed.ref.bytes * WORTH > new.ref.bytes:
         return None
@@ -118,6 +118,10 @@ def _changed(before: Rows, after: Rows, found: Found) -> tuple[Any, Any]:
         for side, place in zip(changed, places, strict=True):
             side.append(place.filter(differs).cast(pa.uint64()))
     return pa.chunked_array(changed[0], pa.uint64()), pa.chunked_array(changed[1], pa.uint64())
+
+
+def _together(columns: tuple[Any, Any]) -> int:
+    return sum(map(len, columns))
 
 
 def _ascending(one: Any, other: Any) -> list[int]:
