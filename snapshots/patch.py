@@ -12,7 +12,7 @@ import hashlib
 import sys
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, chain, islice
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -195,7 +195,8 @@ def _unpacked(planes: memoryview, rows: int) -> Sequence[int]:
     for plane in range(_PLANES):
         flat[plane::_PLANES] = planes[plane * count : (plane + 1) * count]
     gaps = memoryview(flat).cast("I")
-    places = list(accumulate(gaps, lambda before, gap: before + gap + 1, initial=-1))[1:]
+    ends = accumulate(gaps, lambda before, gap: before + gap + 1, initial=-1)
+    places = array("Q", islice(ends, 1, None))  # a list of them would be five times as large
     if places and places[-1] >= rows:
         raise Malformed(f"expected places below {rows}, got {places[-1]} - at patch")
     return places
@@ -208,7 +209,7 @@ def _runs(patch: Patch, base: Rows) -> Iterator[memoryview]:
     stays = _staying(patch.removed, base.count)
     low, high = next(stays, (0, 0))
     done = 0  # rows of the result so far
-    for number, place in enumerate((*patch.added, patch.rows)):
+    for number, place in enumerate(chain(patch.added, (patch.rows,))):
         while done < place:
             if low == high:
                 low, high = next(stays)
@@ -222,7 +223,7 @@ def _runs(patch: Patch, base: Rows) -> Iterator[memoryview]:
 def _staying(removed: Sequence[int], rows: int) -> Iterator[tuple[int, int]]:
     """The runs of rows that are not removed, as from and up to."""
     start = 0
-    for place in (*removed, rows):
+    for place in chain(removed, (rows,)):
         if place > start:
             yield start, place
         start = place + 1

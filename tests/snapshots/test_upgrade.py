@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,7 +18,7 @@ from snapshots.build.patches import patches_from
 from snapshots.bundle import pack
 from snapshots.errors import StoreUnavailable
 from snapshots.history import read_ledger, read_manifest
-from snapshots.manifest import Manifest, PartRef, PatchRef, channel_path, part_path
+from snapshots.manifest import Manifest, PartRef, PatchRef, channel_path, part_path, version_path
 from snapshots.membership import INTERESTS, KEYS, SCORES, SEGMENTS, Membership
 from snapshots.publish import publish
 from snapshots.reissue import reissue
@@ -151,8 +154,7 @@ def test_nothing_is_left_of_patches_and_states_on_the_way(store: Origin, node: S
 
 def harmed(store: Origin, harm: Callable[[bytes], bytes | None]) -> None:
     """Does it to the bytes of every patch."""
-    manifest = signing.verify(store.objects[channel_path("live")], KEY.public())
-    for patch in manifest.patches:
+    for patch in manifest_of(store).patches:
         path = part_path(patch.part)
         if (bytes_ := harm(store.objects[path])) is None:
             del store.objects[path]
@@ -330,3 +332,53 @@ def test_a_release_before_patches_reads_the_manifest_and_passes_over_them(store:
     older = msgspec.json.decode(manifests.encode(manifest), type=Older)
     assert (older.version, older.parts) == (2, manifest.parts)
     assert not any(part.name.startswith("patch/") for part in older.parts)
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.fixture(scope="module")
+def two_builds() -> dict[str, bytes]:
+    """What a store holds after two builds."""
+    store = MemoryStore()
+    publish_state(store, 1)
+    publish_state(store, 2)
+    return store.objects
+
+
+@pytest.mark.parametrize("step", range(0, 60, 4))
+def test_a_node_killed_at_any_step_of_an_upgrade_comes_to_the_same_parts(
+    step: int, two_builds: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Origin()
+    store.objects = two_builds | {channel_path("live"): two_builds[version_path("live", 1)]}
+    syncer = syncer_of(store, tmp_path)
+    assert syncer.once().version == 1
+    store.objects = dict(two_builds)
+    store.fetched.clear()
+    left = step
+
+    def killing(call: Callable[..., Any]) -> Callable[..., Any]:
+        def called(*arguments: Any, **rest: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:  # and everything after it
+                raise Killed
+            return call(*arguments, **rest)
+
+        return called
+
+    with monkeypatch.context() as patched:
+        for place, name in ((os, "fsync"), (os, "open"), (Path, "replace"), (Path, "unlink")):
+            patched.setattr(place, name, killing(getattr(place, name)))
+        with contextlib.suppress(Killed):
+            syncer.once()
+    again = syncer_of(store, tmp_path)
+    assert again.start().version in (1, 2)
+    serves(again, 2)
+    assert not PATCHED & set(names_of(manifest_of(store), store))
+
+
+def manifest_of(store: MemoryStore) -> Manifest:
+    return signing.verify(store.objects[channel_path("live")], KEY.public())
