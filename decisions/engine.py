@@ -27,9 +27,11 @@ MAX_STEPS = 20  # in replies; a decision itself keeps them all
 
 
 class Control(msgspec.Struct, frozen=True):
-    """What operators stopped since the program was built. paused: rule ids."""
+    """What operators stopped since the program was built. paused: rule ids, those of experiments
+    among them. slots: names; such a slot shows its default."""
 
     paused: frozenset[str] = frozenset()
+    slots: frozenset[str] = frozenset()
 
 
 NOTHING_PAUSED = Control()
@@ -115,6 +117,9 @@ def decide(
 def _first(
     slot: Slot, facts: Facts, around: Circumstances, why_absent: Callable[[str], str] | None
 ) -> Decision:
+    if slot.name in around.control.slots:
+        step = Step("", Reason.PAUSED)
+        return Decision(slot.name, slot.default, step.reason, (step,))
     chance = 1.0
     if (out := around.holdout) is not None and out.skips_rules:
         if (unit := around.unit_of(out.unit)) and out.keeps(unit):

@@ -42,6 +42,7 @@ SENTENCES: dict[Reason, str] = {
 }
 IN_HOLDOUT = "rule {rule} matched, and this {held_out} is in the holdout {detail}"
 ALL_HELD_OUT = "{slot} shows {shown}, its default: this {held_out} is in the holdout {detail}"
+SLOT_PAUSED = "{slot} shows {shown}, its default: the slot is paused"
 NO_ID = "rule {rule} matched, and {detail}"  # the one absence that is not the condition's
 
 
@@ -134,6 +135,8 @@ class _Speaker:
             return NO_ID
         if step.reason is Reason.HOLDOUT and step.detail:
             return IN_HOLDOUT if step.rule else ALL_HELD_OUT
+        if step.reason is Reason.PAUSED and not step.rule:
+            return SLOT_PAUSED
         return SENTENCES[step.reason]
 
     def refused(self, step: Step, rule: Rule) -> str:

@@ -25,7 +25,9 @@ from decisions.explain import because, sentences, why_not
 from edge import exchange, metrics
 from edge.config import Config
 from edge.errors import Refused
+from edge.refresh import control_of
 from edge.worker import DRAINING, LOG_FAILING, Report
+from snapshots.pauses import Pauses
 from snapshots.snapshot import Snapshot
 from snapshots.sync import SyncStatus
 
@@ -139,6 +141,8 @@ class Admin:
             "edgewise_sync_last_attempt_seconds": int(sync.last_attempt_s),
             "edgewise_sync_last_success_seconds": int(sync.last_success_s),
             "edgewise_sync_next_poll_seconds": int(sync.next_poll_at_s),
+            "edgewise_control_number": sync.pauses.number,
+            "edgewise_paused": len(sync.pauses.paused),
         }
         if sync.refused:
             values[f'edgewise_sync_refused{{reason="{sync.refused.reason}"}}'] = 1
@@ -155,8 +159,9 @@ class Admin:
             known = ", ".join(consent.NEEDS)
             raise Refused(400, "invalid-request", f"expected of {known}, got {error}") from None
         program, unit = snapshot.program, question.unit or None
+        control = control_of(self._sync().pauses)
         facts = program.facts(question.facts, grants, question.now or self._clock())
-        decision = program.decide(question.slot, facts, unit=unit, explain=True)
+        decision = program.decide(question.slot, facts, unit=unit, explain=True, control=control)
         explained = Explained(
             decision.slot,
             decision.fragment,
@@ -170,7 +175,7 @@ class Admin:
         if not question.why_not:
             return explained
         try:
-            told = why_not(program, question.why_not, decision, facts, unit=unit)
+            told = why_not(program, question.why_not, decision, facts, unit=unit, control=control)
         except KeyError:
             what = f"expected a rule of slot {question.slot}, got {question.why_not!r}"
             raise Refused(400, "invalid-request", f"{what} - at `$.why_not`") from None
@@ -216,6 +221,7 @@ def _summary(sync: SyncStatus, now_s: float, ready: bool, draining: bool) -> str
     age = _span(now_s - sync.created_s)
     state = "serving" if ready else "opening"
     stale = ", past its date" if sync.stale else ""
+    stale += _paused(sync.pauses)
     contact = f"store asked {_span(now_s - sync.last_success_s)} ago"
     if sync.from_disk:
         contact = "from the local copy, the store has not confirmed it yet"
@@ -226,6 +232,8 @@ def _troubles(sync: SyncStatus, workers: list[Report], wanted: int, keys: str) -
     if sync.refused:
         refused = sync.refused
         yield f"sync: {refused.reason}: {refused.what} ({sync.failures} in a row)"
+    if sync.control_trouble:
+        yield f"control: {sync.control_trouble}"
     if sync.stale:
         yield "snapshot: past its date; publish a new one or renew it"
     if len(workers) < wanted:
@@ -233,15 +241,29 @@ def _troubles(sync: SyncStatus, workers: list[Report], wanted: int, keys: str) -
     if keys:
         yield f"keys: {keys}"
     for worker in workers:
-        for what, trouble in (
-            ("snapshot", worker.trouble),
-            ("keys", worker.keys_trouble),
-            ("event log", worker.log_trouble and f"not written: {worker.log_trouble}"),
-        ):
-            if trouble:
-                yield f"worker {worker.pid}: {what}: {trouble}"
-        if sync.version and worker.version not in (0, sync.version):
-            yield f"worker {worker.pid}: serves version {worker.version}, not {sync.version}"
+        yield from _worker_troubles(sync, worker)
+
+
+def _worker_troubles(sync: SyncStatus, worker: Report) -> Iterator[str]:
+    for what, trouble in (
+        ("snapshot", worker.trouble),
+        ("keys", worker.keys_trouble),
+        ("event log", worker.log_trouble and f"not written: {worker.log_trouble}"),
+    ):
+        if trouble:
+            yield f"worker {worker.pid}: {what}: {trouble}"
+    if worker.control != sync.pauses.number:
+        yield f"worker {worker.pid}: obeys control {worker.control}, not {sync.pauses.number}"
+    if sync.version and worker.version not in (0, sync.version):
+        yield f"worker {worker.pid}: serves version {worker.version}, not {sync.version}"
+
+
+def _paused(pauses: Pauses) -> str:
+    """`, rule cart-rescue and 2 more paused`, or nothing."""
+    if not pauses.paused:
+        return ""
+    first, *more = pauses.paused
+    return f", {first.kind} {first.id}{f' and {len(more)} more' if more else ''} paused"
 
 
 def _span(seconds: float) -> str:

@@ -34,6 +34,8 @@ COMMANDS = {
     "diff": "what differs between two versions, and how many visitors it changes",
     "renew": "the newest version once more, with a new date",
     "rollback": "the parts of an earlier version, under a new number",
+    "pause": "stop a rule, a slot or an experiment at once; or say what is stopped",
+    "resume": "let go on what was paused",
     "promote": "what one channel has becomes another's next version",
     "gc": "what no version needs any more, listed or removed",
     "keys": "make, rotate and retire keys",

@@ -33,6 +33,17 @@ class Publisher(NamedTuple):
 def configure(parser: argparse.ArgumentParser) -> None:
     """Which store, by whose keys, told how."""
     parser.add_argument("store", metavar="STORE", help="a folder or a bucket")
+    _configure_keys(parser)
+
+
+def configure_channel(parser: argparse.ArgumentParser) -> None:
+    """The same for commands whose first words are something else, and one channel of the store."""
+    parser.add_argument("--store", required=True, metavar="STORE", help="a folder or a bucket")
+    parser.add_argument("--channel", default="live", help="the line of bundles (default live)")
+    _configure_keys(parser)
+
+
+def _configure_keys(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keys", default="keys", metavar="DIR", help="has publisher.private.jwks (default keys)"
     )

@@ -8,11 +8,13 @@ Whatever fails, the last good snapshot serves on and `trouble` says why.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import copy
 import gc
 from collections.abc import Callable, Generator, Iterable
 from typing import Any, Protocol
 
-from decisions.engine import Decision
+from decisions.engine import NOTHING_PAUSED, Control, Decision
 from decisions.program import Program
 from edge.asked import Asked
 from edge.exposure import HELD_OUT, NO_RULE, NO_VARIANT, Exposure
@@ -20,6 +22,7 @@ from edge.sinks.row import Decided
 from snapshots.errors import SnapshotError
 from snapshots.local import LocalCopy
 from snapshots.manifest import Manifest
+from snapshots.pauses import NO_PAUSES, Pauses
 from snapshots.snapshot import Snapshot, open_steps
 
 RETRY_S = 5.0  # before what did not open is tried again; something new is tried at once
@@ -94,6 +97,7 @@ class Serving:
         "_order",
         "_orders",
         "asked",
+        "control",
         "learning",
         "membership",
         "names",
@@ -104,8 +108,8 @@ class Serving:
         "version",
     )
 
-    def __init__(self, snapshot: Snapshot) -> None:
-        self.snapshot = snapshot
+    def __init__(self, snapshot: Snapshot, control: Control = NOTHING_PAUSED) -> None:
+        self.snapshot, self.control = snapshot, control
         self.program, self.membership = snapshot.program, snapshot.membership
         self.version = snapshot.version
         self.learning = self.program.learning
@@ -119,6 +123,12 @@ class Serving:
             for name in self.program.schema.attributes
             if name.startswith(_QUERY)
         )
+
+    def obeying(self, control: Control) -> Serving:
+        """The same under another control; what was known in a request is found out anew."""
+        other = copy.copy(self)
+        other.control, other.asked = control, Asked()
+        return other
 
     def in_order(self, slots: Iterable[str]) -> list[str]:
         """Each of these slots once, in the playbook's order, in which a page is decided."""
@@ -144,6 +154,15 @@ class Pointer(Protocol):
         """What to serve now."""
         ...
 
+    def control(self) -> Pauses | None:
+        """What is stopped, None for nothing."""
+        ...
+
+
+def control_of(pauses: Pauses) -> Control:
+    """A control object as decisions know it."""
+    return Control(pauses.rules, pauses.slots)
+
 
 Open = Callable[[Manifest], Generator[None, None, Snapshot]]
 
@@ -154,6 +173,7 @@ class Served:
     def __init__(self, current: Snapshot | None = None) -> None:
         self.current: Serving | None = None if current is None else Serving(current)
         self._past: dict[int, Names] = {}
+        self.control = NO_PAUSES
         self.since_s = 0.0  # when the current one was opened
         self.trouble = ""  # why the newest is not the one in service, or ""
         self.is_draining = False  # told to stop: readiness fails, serving goes on
@@ -168,6 +188,7 @@ class Served:
     async def look(self, pointer: Pointer, opened: Open, clock: Callable[[], float]) -> bool:
         """Opens what the pointer names, if that is new; True if the snapshot changed."""
         now, manifest = clock(), None
+        self._obey(pointer)
         try:
             manifest = pointer.serving()
             if manifest is None or (self.current and self.current.snapshot.manifest == manifest):
@@ -175,7 +196,7 @@ class Served:
                 return False
             if manifest == self._failed and 0.0 <= now - self._failed_at < RETRY_S:
                 return False
-            current = await _driven(opened(manifest))
+            current = (await _driven(opened(manifest))).obeying(control_of(self.control))
         except SnapshotError as error:
             self.trouble = f"{error.reason}: {error}"
             self._failed, self._failed_at = manifest, now
@@ -185,6 +206,16 @@ class Served:
         self.current, self.since_s, self.trouble, self._failed = current, clock(), "", None
         settle()
         return True
+
+    def _obey(self, pointer: Pointer) -> None:
+        """What is stopped by now. A list that cannot be read ends no pause; the node says why."""
+        with contextlib.suppress(SnapshotError):
+            pauses = pointer.control() or NO_PAUSES
+            if pauses == self.control:
+                return
+            self.control = pauses
+            if self.current is not None:
+                self.current = self.current.obeying(control_of(pauses))
 
     def decided(self, exposure: Exposure) -> Decided | None:
         """What was decided, in names, if that version is still known here."""

@@ -159,6 +159,7 @@ class Visit:
             shown=page,
             held=self._held(),
             forced=self.preview.variants if self.preview else NOTHING,
+            control=self.serving.control,
         )
         return Known(facts, around)
 

@@ -54,6 +54,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str = ""
     keys_trouble: str = ""
     log_trouble: str = ""
+    control: int = 0
 
 
 class KeySource:
@@ -184,6 +185,7 @@ class Worker:
             trouble=served.trouble,
             keys_trouble="; ".join(source.trouble for source in self._keys if source.trouble),
             log_trouble=self._services.sink.trouble(),
+            control=served.control.number,
         )
         if report == self._said:
             return

@@ -6,6 +6,7 @@ Read in this order; a module imports only from the ones above it:
     keys          JWK sets on disk: who may sign
     manifest      the one mutable object: version, dates, parts
     signing       a manifest in, a compact JWS out, and back
+    pauses        the control object: what operators stopped at once
     trust         which offered manifest may be served; pure
     chains        which patches lead to a part: those a publisher keeps and a node takes; pure
     bundle        parts: compressed, addressed by content, checked when opened
@@ -18,11 +19,13 @@ Read in this order; a module imports only from the ones above it:
     store         where bundles live: memory, obstore, read-only HTTP (a package)
     history       the newest ledger and versions of a store, and whether they agree
     publish       parts in, a new version in the store, or nothing
+    pausing       a change in, the next control object in the store
     reissue       a version that is there, under a new number: renewed, rolled back, promoted
     garbage       what no version needs any more: found and removed
     local         the copy on a node's disk: what a cold start and the workers open
     download      a part from a store onto that disk, gone on with where it broke off
     upgrade       a part that is here in an older state, made the newer one by patches
+    controls      follows the control object
     sync          poll, trust, fetch, verify, point
     eventlog      rows in, rotating NDJSON files out
     build         data in, a signed snapshot out (a package with a map of its own)

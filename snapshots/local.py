@@ -5,6 +5,7 @@
                          from after a break, and not believed
     trusted.jws          the manifest that was trusted last; previous.jws the one before
     highest.json         channel → key id → the highest version trusted by that key
+    control.jws          the control object that was obeyed last; workers look at it, too
     serving.jws          what to serve now: removed at start, written when every part of it was
                          verified since; workers look at its file status and open what it names
 
@@ -25,12 +26,14 @@ from pathlib import Path
 
 import msgspec
 
-from snapshots import signing
+from snapshots import pauses, signing
 from snapshots.errors import DiskRefused, Unreadable, Untrusted
 from snapshots.keys import PublicKeys
 from snapshots.manifest import Manifest, PartRef
+from snapshots.pauses import Pauses
 
 TRUSTED, PREVIOUS, SERVING, HIGHEST = "trusted.jws", "previous.jws", "serving.jws", "highest.json"
+CONTROL = "control.jws"
 UNFINISHED = ".unfinished"
 PARTIAL = ".partial"
 READ_BYTES = 2**20
@@ -39,6 +42,7 @@ MAX_TOKEN_BYTES = 4 * 2**20  # far above what `Limits` lets in: a broken file is
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL
 
 Highest = dict[str, dict[str, int]]
+Seen = tuple[int, int, int]  # time, inode and size of a file that was read
 
 _ADVICE = {
     errno.ENOSPC: ": make room, an old and a new bundle lie there side by side",
@@ -55,8 +59,10 @@ class LocalCopy:
     def __init__(self, directory: Path, keys: PublicKeys) -> None:
         self.directory, self.keys = directory, keys
         self._parts = directory / "parts"
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: Seen | None = None
         self._serving: Manifest | None = None
+        self._seen_control: Seen | None = None
+        self._control: Pauses | None = None
 
     def prepare(self) -> None:
         """A node starts: make the folders, take the pointer down, clear what was left half-done.
@@ -182,18 +188,39 @@ class LocalCopy:
     def serving(self) -> Manifest | None:
         """What to serve now, or None until the node has verified something. As cheap as a look at
         the file's status while nothing changes. Raises DiskRefused, Untrusted."""
-        try:
-            status = (self.directory / SERVING).stat()
-        except OSError:
+        seen = self._look(SERVING)
+        if seen is None:
             self._seen = self._serving = None
-            return None
-        seen = (status.st_mtime_ns, status.st_ino, status.st_size)
-        if seen != self._seen:
+        elif seen != self._seen:
             self.check_owners()
             token = self._read(SERVING)
             self._serving = signing.verify(token, self.keys) if token else None
             self._seen = seen
         return self._serving
+
+    def control(self) -> Pauses | None:
+        """The control object to obey, or None while there is none; as cheap as `serving`. Raises
+        DiskRefused, Untrusted, Unreadable."""
+        seen = self._look(CONTROL)
+        if seen is None:
+            self._seen_control = self._control = None
+        elif seen != self._seen_control:
+            self.check_owners()
+            token = self._read(CONTROL)
+            self._control = pauses.verify(token, self.keys) if token else None
+            self._seen_control = seen
+        return self._control
+
+    def obey(self, token: bytes) -> None:
+        """This control object is the newest, and was verified."""
+        self._replace(self.directory / CONTROL, [token])
+
+    def _look(self, name: str) -> Seen | None:
+        try:
+            status = (self.directory / name).stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_ino, status.st_size
 
     def prune(self, coming: Manifest | None = None) -> None:
         """Removes the parts that neither the trusted manifest nor the one before names, nor the one

@@ -15,6 +15,7 @@ import msgspec
 
 from snapshots import signing
 from snapshots.contents import passed_over, wanted
+from snapshots.controls import Controls
 from snapshots.download import download
 from snapshots.errors import (
     DiskRefused,
@@ -26,6 +27,7 @@ from snapshots.errors import (
 )
 from snapshots.local import LocalCopy
 from snapshots.manifest import LedgerRef, Manifest, channel_path
+from snapshots.pauses import NO_PAUSES, Pauses
 from snapshots.snapshot import PathOf, open_snapshot
 from snapshots.store.protocol import Fetched, ReadableStore
 from snapshots.trust import Limits, accept
@@ -53,7 +55,8 @@ class SyncStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     version, created_s, not_after_s, ledger: what is served, 0 and None for nothing. from_disk: it
     was opened from the local copy, and no store has confirmed it since the start. refused: the last
-    attempt's error, None after a good one. failures: attempts since the last good one.
+    attempt's error, None after a good one. failures: attempts since the last good one. pauses:
+    the control object that is obeyed; control_trouble: why a newer one is not.
     """
 
     channel: str
@@ -72,6 +75,8 @@ class SyncStatus(msgspec.Struct, frozen=True, kw_only=True):
     passed_over: tuple[str, ...] = ()
     next_poll_s: float = 0.0
     next_poll_at_s: float = 0.0
+    pauses: Pauses = NO_PAUSES
+    control_trouble: str = ""
 
 
 class Syncer:
@@ -101,12 +106,19 @@ class Syncer:
         self._offered = 0
         self._verified: set[str] = set()
         self._status = SyncStatus(channel=channel, source=store.where)
+        self._controls = Controls(store, local, channel)
 
     @property
     def status(self) -> SyncStatus:
         """The state of things now; `stale` is judged by the clock at this moment."""
         stale = self._active is not None and self._active.is_stale(self._clock())
-        return msgspec.structs.replace(self._status, stale=stale)
+        obeyed, trouble = self._controls.obeyed, self._controls.trouble
+        return msgspec.structs.replace(
+            self._status,
+            stale=stale,
+            pauses=obeyed,
+            control_trouble=trouble,
+        )
 
     def start(self) -> SyncStatus:
         """What a node does first, without the store: take the pointer down, and put it up again if
@@ -117,6 +129,7 @@ class Syncer:
             self.local.prepare()
         except DiskRefused as error:  # read-only: the pointer stays up, so look at what it names
             refused = error
+        self._controls.start()
         try:
             if refused is None or self.local.is_pointed():
                 self._reopen()
@@ -129,6 +142,7 @@ class Syncer:
     def once(self) -> SyncStatus:
         """One attempt. Never raises what this package raises: the status tells."""
         now_s, self._offered = self._clock(), 0
+        self._controls.once()
         try:
             self._attempt(now_s)
         except SnapshotError as error:

@@ -61,6 +61,16 @@ def test_an_unknown_slot_shows_nothing() -> None:
     assert (decision.fragment, decision.reason) == ("", Reason.UNKNOWN_SLOT)
 
 
+def test_a_paused_slot_shows_its_default_whatever_matches_or_holds_it() -> None:
+    stopped = Control(slots=frozenset({"hero"}))
+
+    decision = decide(program(), CART, control=stopped)
+
+    assert (decision.fragment, decision.rule) == ("hero/welcome", "")
+    assert decision.steps == (Step("", Reason.PAUSED),)
+    assert decide(program(), CART, control=stopped, held=("cart-rescue",)).rule == ""
+
+
 def test_a_paused_rule_leaves_the_slot_to_the_next() -> None:
     control = Control(frozenset({"cart-rescue"}))
     decision = decide(program(), RESCUED, control=control)

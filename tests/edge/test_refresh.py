@@ -6,11 +6,13 @@ from collections.abc import Generator
 
 import pytest
 
+from decisions.engine import NOTHING_PAUSED, Control
 from decisions.program import Program
 from edge.exposure import NO_RULE, NO_VARIANT, Exposure
 from edge.refresh import Names, Served
 from snapshots.errors import DiskRefused, Malformed
 from snapshots.manifest import Manifest
+from snapshots.pauses import Paused, Pauses
 from snapshots.snapshot import Snapshot
 from tests.edge.shop import Clock, program, snapshot
 
@@ -25,6 +27,12 @@ class Pointer:
     def __init__(self, at: Snapshot | None = None) -> None:
         self.at = at
         self.fails: Exception | None = None
+        self.paused: Pauses | None = None
+
+    def control(self) -> Pauses | None:
+        if self.fails:
+            raise self.fails
+        return self.paused
 
     def serving(self) -> Manifest | None:
         if self.fails:
@@ -102,6 +110,30 @@ async def test_a_clock_that_is_put_back_does_not_put_off_the_next_try() -> None:
     await served.look(pointer, broken, clock)
     clock.now_s -= 86_400
     assert await served.look(pointer, opened, clock)
+
+
+async def test_what_is_paused_is_obeyed_now_and_by_what_is_opened_later() -> None:
+    served, pointer, clock = Served(ONE), Pointer(ONE), Clock()
+    pointer.paused = Pauses(
+        channel="live",
+        number=1,
+        paused=(
+            Paused(kind="rule", id="shoes", since_s=1), Paused(kind="slot", id="promo", since_s=1),
+        ),
+    )  # fmt: skip
+    before = served.current
+
+    assert not await served.look(pointer, opened, clock)
+
+    assert served.current is not None and served.current is not before
+    assert served.current.control == Control(frozenset({"shoes"}), frozenset({"promo"}))
+    assert before is not None and before.control == NOTHING_PAUSED, "a visit keeps its own"
+    pointer.at = TWO
+    assert await served.look(pointer, opened, clock)
+    assert served.current.control.paused == {"shoes"}
+    pointer.fails = DiskRefused("expected to read")
+    await served.look(pointer, opened, clock)
+    assert served.current.control.paused == {"shoes"}, "what cannot be read ends no pause"
 
 
 async def test_a_pointer_that_cannot_be_read_is_told() -> None:

@@ -338,6 +338,9 @@ async def swap(shop: Shop, version: int) -> None:
     new = snapshot(version)
 
     class Pointer:
+        def control(self) -> None:
+            return None
+
         def serving(self) -> Manifest:
             return new.manifest
 
