@@ -67,7 +67,7 @@ class Block:
         the ordinals of rules whose expression is still to be checked."""
         self.rules, self.needs, self.residual = rules, needs, residual
         # First those that leave the fewest alive: often nothing is left for the others to test.
-        self.planes = tuple(sorted(planes, key=lambda plane: -plane.selectivity))
+        self.planes = tuple(sorted(planes, key=_asked_later))
         tested = 0
         for plane in self.planes:
             tested |= plane.tested
@@ -101,6 +101,10 @@ class Block:
         needs = [(bits, pack(clauses)) for bits, clauses in sorted(self.needs.items())]
         planes = [plane.pack() for plane in self.planes]
         return _ENCODER.encode(_PackedBlock(distances, needs, sorted(self.residual), planes))
+
+
+def _asked_later(plane: Plane) -> tuple[int, bool]:
+    return -plane.selectivity, plane.attribute.startswith(LATE)
 
 
 def decode_block(data: bytes) -> Block:
@@ -179,12 +183,5 @@ def _build_block(clauses: Sequence[tuple[int, Clause]], residual: set[int]) -> B
         build_plane(kind, attribute, predicates, everyone)
         for (kind, attribute, _), predicates in shelves.items()
     ]
-    planes.sort(key=_rank, reverse=True)
     rules = [rule for rule, _ in clauses]
     return Block(rules, needs, frozenset(residual.intersection(rules)), planes)
-
-
-def _rank(plane: Plane) -> tuple[bool, float]:
-    """How much a plane is expected to sift: the many-valued ones first, the derived ones last."""
-    choices = max(2, len(plane.table), len(plane.scales))
-    return not plane.attribute.startswith(LATE), plane.tested.bit_count() * (1 - 1 / choices)

@@ -16,6 +16,7 @@ from decisions.errors import EvaluationError, ProgramError
 from decisions.facts import Gate
 from decisions.index import Block, Index, build, decode_block
 from decisions.lowering import lower
+from decisions.planes import Plane
 from decisions.predicates import Clause, Lowered, Member, OneOf, Predicate, Present, Within
 from decisions.rules.evaluator import compile_expr
 from decisions.rules.syntax import Expr
@@ -181,3 +182,43 @@ def test_the_bytes_do_not_depend_on_the_hash_seed() -> None:
         for seed in ("1", "2", "3")
     }
     assert len(printed) == 1
+
+
+def test_clauses_without_predicates_are_known_apart_from_those_that_are_asked() -> None:
+    block = build([ALWAYS, FRENCH, LOYAL, ALWAYS]).blocks[0]
+    assert block.untested == 0b1001
+    assert block.matching({"geo.country": "DE", "segments": frozenset()}, EVERYTHING) == 0b1001
+    assert block.living == {EVERYTHING: (0b0110, 0b1001)}
+
+
+def test_once_nobody_is_left_no_other_attribute_is_looked_at() -> None:
+    asked: list[str] = []
+
+    class Recording(Plane):
+        """Lets nobody pass."""
+
+        def match(self, value: Any) -> int:
+            asked.append(self.attribute)
+            return 0
+
+    planes = [Recording(name, 0b1, 0b0, 0b0, {}, {}) for name in ("a", "b")]
+    block = Block([0], {0: 0b1}, frozenset(), planes)
+
+    assert block.matching({"a": 1, "b": 1}, EVERYTHING) == 0
+    assert asked == ["a"]
+
+
+def test_rules_of_one_clause_each_are_a_range() -> None:
+    assert reopened(build([FRENCH, LOYAL, FRENCH])).blocks[0].rules == range(3)
+    split = Lowered((*FRENCH.clauses, *LOYAL.clauses))
+    assert reopened(build([FRENCH, split])).blocks[0].rules == [0, 1, 1]
+
+
+def test_a_block_has_two_thousand_clauses_and_its_memory_of_grants_sixty_four() -> None:
+    assert [len(block.rules) for block in build([ALWAYS] * 2_049).blocks] == [2_048, 1]
+    block = build([FRENCH]).blocks[0]
+    for mask in range(64):
+        block.matching({"geo.country": "DE"}, mask)
+    assert len(block.living) == 64
+    block.matching({"geo.country": "DE"}, 64)
+    assert len(block.living) == 1

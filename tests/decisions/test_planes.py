@@ -161,3 +161,15 @@ def test_a_scale_whose_parts_do_not_fit_is_refused() -> None:
     scale = PackedScale(0, 0, [1, 2], [0], [])
     with pytest.raises(ValueError, match="not as many"):
         open_plane(PackedPlane("numbers", "a", 0, 0, 0, {}, {"": scale}))
+
+
+def test_few_places_are_listed_and_many_are_bytes() -> None:
+    assert pack(1 | 1 << 39) == [0, 39], "two places in five bytes"
+    assert pack(1 | 1 << 31) == (1 | 1 << 31).to_bytes(4, "little"), "two places in four"
+
+
+def test_selectivity_is_how_many_die_of_a_value_that_nobody_asks_for() -> None:
+    built = plane_of(
+        {0: OneOf("a", ("x",)), 1: OneOf("a", ("y",)), 2: OneOf("a", ("x",), negated=True)}
+    )
+    assert built.selectivity == 2
