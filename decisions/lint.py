@@ -33,6 +33,8 @@ WARNINGS: dict[str, str] = {
     "out-of-reach": "A rule needs a purpose that `purposes` does not list: no grant reaches it.",
     "catches-all": "A rule matches everybody, even a visitor of whom nothing is known, and others "
     "come after it.",
+    "catches-most": "A rule only rules out a few, and others come after it: it matches almost "
+    "everybody.",
     "above-experiment": "A rule above an experiment reads what the goal of the experiment changes.",
     "twin-experiment": "The same variants are in two slots, as two experiments that are split "
     "apart.",

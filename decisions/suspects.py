@@ -19,7 +19,7 @@ from decisions.drafts import Draft
 from decisions.errors import RuleError
 from decisions.lowering import lower
 from decisions.playbook import Experiment, Settings
-from decisions.predicates import Clause, Lowered, Member, OneOf, Predicate
+from decisions.predicates import Clause, Member, OneOf, Predicate, Prefix
 from decisions.rules.checker import Read, Typed
 from decisions.schema import Schema
 from decisions.shadows import implies
@@ -158,24 +158,37 @@ def _called(read: Read) -> str:
 
 
 def _catching_all(warnings: Warnings, drafts: list[Draft]) -> None:
-    """Rules that take a slot from those below even where nothing is known of the visitor. A cap
-    holds none of them back: without the functional purpose nobody counts what was seen."""
+    """Rules that take a slot from those below even where nothing is known of the visitor, or from
+    all but a few. A cap holds none of the former back: without the functional purpose nobody counts
+    what was seen."""
     for number, draft in enumerate(drafts):
         below = drafts[number + 1 : number + 4]
-        if below and draft.rule.experiment is None and _holds_for_all(draft.lowered):
-            listed = ", ".join(other.rule.id for other in below)
-            listed += " …" if len(drafts) > number + 4 else ""
-            message = (
-                f'rule "{draft.rule.id}" matches everybody, even without any grant, '
-                f"and comes before {listed}"
-            )
-            warnings.warn("catches-all", message, "rules", draft.place, "when")
+        if not below or draft.rule.experiment is not None or not draft.lowered.exact:
+            continue
+        if any(map(_holds_for_all, draft.lowered.clauses)):
+            code, whom = "catches-all", "everybody, even without any grant,"
+        elif draft.plain and any(map(_holds_for_most, draft.lowered.clauses)):
+            code, whom = "catches-most", "everybody but those whom it rules out,"
+        else:
+            continue
+        listed = ", ".join(other.rule.id for other in below)
+        listed += " …" if len(drafts) > number + 4 else ""
+        message = f'rule "{draft.rule.id}" matches {whom} and comes before {listed}'
+        warnings.warn(code, message, "rules", draft.place, "when")
 
 
-def _holds_for_all(lowered: Lowered) -> bool:
-    return lowered.exact and any(
-        not clause.needs and all(map(_is_no_test, clause.predicates)) for clause in lowered.clauses
-    )
+def _holds_for_all(clause: Clause) -> bool:
+    return not clause.needs and all(map(_is_no_test, clause.predicates))
+
+
+def _holds_for_most(clause: Clause) -> bool:
+    left = [each for each in clause.predicates if not _is_no_test(each)]
+    return bool(left) and all(map(_only_rules_out, left))
+
+
+def _only_rules_out(predicate: Predicate) -> bool:
+    """Whether it asks for nothing, but that something is not so."""
+    return isinstance(predicate, OneOf | Member | Prefix) and predicate.negated
 
 
 def _is_no_test(predicate: Predicate) -> bool:

@@ -168,6 +168,37 @@ def test_a_rule_that_leaves_somebody_out_does_not_match_everybody(when: str) -> 
     assert found("catches-all", rule("a", when, **held), rule("b", FR)) == []
 
 
+@pytest.mark.parametrize(
+    "when",
+    [
+        'geo.country != "FR"',
+        '!(geo.country in ["FR", "DE"]) && time.hour <= 23',
+        '!("loyal" in segments)',
+        '!page.path.startsWith("/legal/") || geo.country == "FR"',
+    ],
+)
+def test_a_rule_that_only_rules_out_a_few_matches_almost_everybody(when: str) -> None:
+    assert found("catches-most", rule("a", when), rule("b", FR)) == [
+        'rule "a" matches everybody but those whom it rules out, and comes before b'
+    ]
+    limited = {"until": "2027-01-31"}
+    assert found("catches-most", rule("a", when, **limited), rule("b", FR)) == []
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        'geo.country != "FR" && cart.items > 0',
+        "cart.items >= 0",
+        'geo.country != "FR" && page.path.endsWith("/sale")',
+        FR,
+        "true",
+    ],
+)
+def test_a_rule_that_asks_for_something_does_not_match_almost_everybody(when: str) -> None:
+    assert found("catches-most", rule("a", when), rule("b", 'geo.city == "Paris"')) == []
+
+
 def test_the_last_rule_of_a_slot_and_an_experiment_may_be_for_everybody() -> None:
     assert found("catches-all", rule("a", FR), rule("b", "true", until="2027-01-31")) == []
     assert found("catches-all", rule("a", "true", experiment=OFFER), rule("b", FR)) == []
