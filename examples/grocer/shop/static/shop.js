@@ -152,7 +152,7 @@
       make('p', { textContent: 'Each of these did a year of shopping in the data. Their segments were computed when this demo was built.' }),
       make('div', { className: 'choices column' }, ...households.map(household => {
         const button = make('button', { type: 'button', className: 'household', id: 'household-' + household.id },
-          make('strong', { textContent: 'Household ' + household.id }), make('span', { textContent: household.segments.join(', ') || 'no segment' }));
+          make('strong', { textContent: 'Household ' + household.id }), make('span', { textContent: household.segments.map((name) => name.replaceAll('_', ' ')).join(', ') || 'no segment' }));
         button.addEventListener('click', () => enter(household.id));
         return button;
       })), close);
