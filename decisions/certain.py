@@ -66,6 +66,8 @@ def _certain(expr: Expr, schema: Schema) -> Iterator[Certainty]:
             )
         case _ if (predicate := leaf(expr, schema)) is not None:
             yield from _of_domain(predicate, expr)
+        case _:
+            yield from _broken(expr)
 
 
 def _is_constant(expr: Expr) -> bool:
@@ -74,11 +76,25 @@ def _is_constant(expr: Expr) -> bool:
 
 
 def _outcome(expr: Expr) -> str:
+    return _error(expr) or f"this is about nobody: {_word(compile_expr(expr)({}) is True)}"
+
+
+def _error(expr: Expr) -> str:
+    """What is wrong with an expression that is about nobody, or ""."""
     try:
-        value = compile_expr(expr)({})
+        compile_expr(expr)({})
     except EvaluationError as error:
         return f"this is an error for everybody: {error}"
-    return f"this is about nobody: {_word(value is True)}"
+    return ""
+
+
+def _broken(expr: Expr) -> Iterator[Certainty]:
+    """Parts of a comparison that are errors whoever comes."""
+    for part in children(expr):
+        if not _is_constant(part):
+            yield from _broken(part)
+        elif what := _error(part):
+            yield Certainty(CONSTANT, what, part.at)
 
 
 def _word(is_true: bool) -> str:

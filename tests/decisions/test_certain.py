@@ -86,6 +86,20 @@ def test_it_is_found_within_a_condition_and_its_place_is_shown(around: str) -> N
     assert told(around.format("1 == 1"))[0][2] == "1 == 1"
 
 
+def test_a_part_that_is_an_error_for_everybody_is_told() -> None:
+    wrong = "this is an error for everybody: "
+    assert told("cart.items + 1 > 9223372036854775807 + 1") == [
+        (
+            CONSTANT,
+            f"{wrong}integer overflow: the result does not fit 64 bits",
+            "9223372036854775807 + 1",
+        )
+    ]
+    assert told("session.views.exists(c, session.views[c] > 1 / 0)") == [
+        (CONSTANT, f"{wrong}divide by zero", "1 / 0")
+    ]
+
+
 def test_a_literal_beside_a_condition_is_one_that_says_nothing() -> None:
     assert [part for _, _, part in told("cart.items > 0 && true || false")] == ["true", "false"]
 
