@@ -11,7 +11,10 @@ from typing import Any
 
 import msgspec
 
+from decisions.engine import Decision
+from decisions.facts import Facts
 from decisions.program import Program
+from decisions.reasons import Reason
 
 SEGMENTS = "segments"
 
@@ -46,11 +49,18 @@ class Visitor(msgspec.Struct, frozen=True):
 
 class Share(msgspec.Struct, frozen=True):
     """Of a slot: how many visitors were asked for; how many get another fragment (moved), and how
-    many another fragment or other text in it (changed)."""
+    many another fragment or other text in it (changed). errors: for how many the new program could
+    not decide or render, and the old one could."""
 
     visitors: int = 0
     moved: int = 0
     changed: int = 0
+    errors: int = 0
+
+    @property
+    def moved_percent(self) -> float:
+        """Those that get another fragment, of a hundred; 0 of nobody."""
+        return 100.0 * self.moved / max(self.visitors, 1)
 
     @property
     def percent(self) -> float:
@@ -91,27 +101,45 @@ def changes(
 def shares(old: Program, new: Program, population: Iterable[Visitor]) -> dict[str, Share]:
     """Of each slot that both have: whom the new program shows something else. The visitors are
     asked for one by one, and none is kept."""
+    return compared(old, new, ((visitor, visitor) for visitor in population))
+
+
+def compared(
+    old: Program, new: Program, population: Iterable[tuple[Visitor, Visitor]]
+) -> dict[str, Share]:
+    """The same for visitors of whom the old program and the new one know different things."""
     slots = [name for name in new.slots if name in old.slots]
-    visitors, moved, changed = 0, dict.fromkeys(slots, 0), dict.fromkeys(slots, 0)
-    for visitor in population:
+    visitors = 0
+    moved, changed, errors = (dict.fromkeys(slots, 0) for _ in range(3))
+    for then, now in population:
         visitors += 1
-        before, after = _page(old, visitor), _page(new, visitor)
+        before, after = _page(old, then), _page(new, now)
         for name in slots:
             moved[name] += before[name][0] != after[name][0]
             changed[name] += before[name] != after[name]
-    return {name: Share(visitors, moved[name], changed[name]) for name in slots}
+            errors[name] += after[name][1] is None and before[name][1] is not None
+    return {name: Share(visitors, moved[name], changed[name], errors[name]) for name in slots}
 
 
-def _page(program: Program, visitor: Visitor) -> dict[str, tuple[str, str]]:
-    """Slot → fragment and text, of a page that has every slot."""
+def _page(program: Program, visitor: Visitor) -> dict[str, tuple[str, str | None]]:
+    """Slot → fragment and text, None for an error, of a page that has every slot."""
     facts = program.facts(visitor.facts, visitor.grants, visitor.now_s)
-    page: dict[str, tuple[str, str]] = {}
+    page: dict[str, tuple[str, str | None]] = {}
     shown: set[str] = set()
     for name in program.slots:
         decision = program.decide(name, facts, unit=visitor.unit or None, shown=shown)
         shown.add(decision.fragment)
-        page[name] = (decision.fragment, program.render(decision, facts))
+        page[name] = (decision.fragment, _text(program, decision, facts))
     return page
+
+
+def _text(program: Program, decision: Decision, facts: Facts) -> str | None:
+    if decision.reason is Reason.ERROR:
+        return None
+    try:
+        return program.render(decision, facts)
+    except Exception:  # the shell around fragments, as at an edge: here it is counted
+        return None
 
 
 def _segments(program: Program) -> Mapping[str, int]:

@@ -8,6 +8,7 @@ SnapshotError                 keep serving what you have
 ├── DiskRefused               this node's disk is full, read-only or broken: mend the machine
 ├── Unreadable                a newer format than this version reads: upgrade this edge
 ├── KeysRefused               a key file cannot be used: mend it
+├── Unapproved                a version that would change too much: look, and say so
 ├── DataRefused               feeds that nothing can be built from: mend them or sources.yaml
 └── Untrusted                 never try these bytes again
     ├── Malformed             not what it claims to be: not a manifest, not a part
@@ -100,6 +101,20 @@ class DataRefused(SnapshotError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: problem.at))
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class Unapproved(SnapshotError):
+    """A build that would change more than its policy allows; nothing was published."""
+
+    reason = "unapproved"
+
+    def __init__(self, version: int, too_much: Iterable[str]) -> None:
+        self.too_much = tuple(too_much)
+        lines = "".join(f"\n  {line}" for line in self.too_much)
+        super().__init__(
+            f"expected less to change from version {version}, got{lines}\n"
+            "Nothing was published. Mend it, or publish it all the same with --approve."
+        )
 
 
 class Untrusted(SnapshotError):

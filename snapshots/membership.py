@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 import struct
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import compress
 from typing import TYPE_CHECKING
 
@@ -158,6 +158,10 @@ class Membership:
     def segments(self) -> tuple[str, ...]:
         """The names of all segments that were built."""
         return self._names
+
+    def keys_at(self, rows: Iterable[int]) -> list[int]:
+        """The keys that stand at these rows."""
+        return [self._keys[row] for row in rows]
 
     def row(self, key: int) -> int | None:
         """Where the key stands, or None. Keys are hashes: a guess by proportion, a better one from

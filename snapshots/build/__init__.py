@@ -23,6 +23,7 @@ Read in this order; a module imports only from the ones above it:
     interests       faded purchases per customer
     assemble        columns and program in, parts out
     patches         the version before and new membership parts in, the patches between them out
+    review          the version before and the next one's parts in; what it would change out
     pipeline        the whole way, with progress
 """
 

@@ -34,6 +34,7 @@ from snapshots.build.feeds import open_feeds
 from snapshots.build.identity import everybody, read_customers
 from snapshots.build.patches import patches_from
 from snapshots.build.reading import read_playbook
+from snapshots.build.review import Policy, Review, judge, review
 from snapshots.build.segments import SEGMENT
 from snapshots.build.sources import FILE, Written, read_sources
 from snapshots.bundle import Packed, check_stored, unpack
@@ -75,8 +76,8 @@ class BuildReport(msgspec.Struct, frozen=True, kw_only=True):
 
     rows: feed → rows read. left_out: reason → purchase lines. segments: name → customers in it, in
     the playbook's order. parts: name → bytes as stored; patches: the same, of those that lead to
-    the parts in one step. reused: without data, from the version before. peak_bytes: of this
-    process, so far.
+    the parts in one step. review: what it changes, where that was looked at. reused: without data,
+    from the version before. peak_bytes: of this process, so far.
     """
 
     channel: str
@@ -88,6 +89,7 @@ class BuildReport(msgspec.Struct, frozen=True, kw_only=True):
     parts: dict[str, int] = {}
     patches: dict[str, int] = {}
     warnings: tuple[Problem, ...] = ()
+    review: Review | None = None
     reused: bool = False
     seconds: float = 0.0
     peak_bytes: int = 0
@@ -110,6 +112,16 @@ class Publisher(NamedTuple):
     private: PrivateKey
     trusted: PublicKeys
     clock: Callable[[], float]
+    policy: Policy | None = None
+
+    def review(self, parts: Sequence[Packed]) -> Review | None:
+        """What these parts would change, where there is a policy. Raises Unapproved."""
+        if self.policy is None:
+            return None
+        before = read_manifest(self.store, self.channel, self.trusted)
+        found = review(before, parts, self.store, self.clock())
+        judge(found, self.policy)
+        return found
 
     def patches(self, parts: Sequence[Packed]) -> list[Patched]:
         """What leads to these parts from the channel's version now."""
@@ -127,16 +139,18 @@ def build(
     channel: str = "live",
     clock: Callable[[], float] = time.time,
     on_progress: OnProgress = lambda progress: None,
+    policy: Policy | None = None,
 ) -> BuildReport:
     """Builds a playbook and publishes it.
 
     data: the folder of the feeds, or None to take the membership of the channel's current version.
     store: a URL or folder. keys: the folder of the publisher's keys. now_s: the moment as of which
-    everything is computed; the manifest is dated by `clock`. Raises PlaybookErrors, DataRefused,
-    KeysRefused, StoreUnavailable; then nothing was published.
+    everything is computed; the manifest is dated by `clock`. policy: how much it may change without
+    being told to, None for whatever. Raises PlaybookErrors, DataRefused, KeysRefused, Unapproved,
+    StoreUnavailable; then nothing was published.
     """
     started = time.perf_counter()
-    publisher = _publisher(store, channel, Path(keys), clock)
+    publisher = _publisher(store, channel, Path(keys), clock, policy)
     on_progress(_stage("playbook", str(playbook)))
     written = read_playbook(playbook)
     sources = read_sources(Path(playbook)) if (Path(playbook) / FILE).exists() else None
@@ -237,11 +251,13 @@ def _publish(
 ) -> BuildReport:
     """members: the ledger's salt in, every part but the program out."""
     packed: dict[str, int] = {}
+    reviewed: list[Review | None] = []
 
     def parts_of(ledger: Ledger | None) -> tuple[list[Packed], Ledger]:
         compiled = compile_with_ledger(playbook, ledger, {"category": categories})
         parts = [assemble.program_part(compiled.program), *members(compiled.ledger.salt)]
         packed.update({part.ref.name: part.ref.bytes for part in parts})
+        reviewed.append(publisher.review(parts))
         on_progress(_stage("publish", f"{len(parts)} parts"))
         return parts, compiled.ledger
 
@@ -259,6 +275,7 @@ def _publish(
         channel=manifest.channel,
         version=manifest.version,
         parts=packed,
+        review=reviewed[-1],
         patches={
             step.part.name: step.part.bytes for step in manifest.patches if step.result in results
         },
@@ -361,11 +378,13 @@ def peak_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1_024
 
 
-def _publisher(store: str, channel: str, keys: Path, clock: Callable[[], float]) -> Publisher:
+def _publisher(
+    store: str, channel: str, keys: Path, clock: Callable[[], float], policy: Policy | None
+) -> Publisher:
     private = read_private(keys / PRIVATE_FILE)
     public = keys / PUBLIC_FILE
     trusted = {**(read_public(public) if public.exists() else {}), **private.public()}
-    return Publisher(open_writable(store), channel, private, trusted, clock)
+    return Publisher(open_writable(store), channel, private, trusted, clock, policy)
 
 
 def _stage(stage: str, detail: str = "") -> Progress:

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from decisions.changes import Changed, Share, Visitor, changes, shares
+from decisions.changes import Changed, Share, Visitor, changes, compared, shares
 from decisions.compiling import compile_playbook
 from decisions.consent import EVERYTHING
+from decisions.engine import Decision
 from decisions.program import Program
+from decisions.reasons import Reason
 from tests.decisions.written import RULES, SETTINGS, playbook
 
 NOW_S = 1_795_000_000.0
@@ -88,6 +90,32 @@ def test_of_a_population_it_is_told_who_gets_another_fragment_and_who_other_text
     assert told["hero"] == Share(visitors=4, moved=1, changed=2)
     assert told["hero"].percent == 50.0
     assert told["promo"] == told["feed"] == Share(visitors=4)
+
+
+def test_errors_that_the_old_program_did_not_make_are_counted() -> None:
+    new, visitor = made(), Visitor({"interest": {"shoes": 50.0}}, EVERYTHING, NOW_S, "v")
+
+    def failing(decision: Decision, facts: Any) -> str:
+        raise ZeroDivisionError
+
+    new.render = failing  # type: ignore[method-assign]
+
+    told = shares(OLD, new, [visitor, Visitor({})])
+
+    assert told["hero"].errors == told["feed"].errors == 2
+    assert shares(new, new, [visitor])["hero"].errors == 0, "no worse than it was"
+    undecided = Decision("hero", "hero/welcome", Reason.ERROR, ())
+    new.decide = lambda slot, facts, **more: undecided  # type: ignore[method-assign]
+    assert shares(OLD, new, [visitor])["hero"].errors == 1
+
+
+def test_each_program_is_asked_with_what_it_knows_of_a_visitor() -> None:
+    stranger, lover = Visitor({}, EVERYTHING, NOW_S), Visitor(
+        {"interest": {"shoes": 90.0}}, EVERYTHING, NOW_S
+    )  # fmt: skip
+    told = compared(OLD, OLD, [(stranger, lover), (lover, lover)])
+    assert told["hero"] == Share(visitors=2, moved=1, changed=1)
+    assert told["hero"].moved_percent == 50.0
 
 
 def test_what_is_not_granted_changes_nothing_and_of_nobody_the_share_is_none() -> None:

@@ -197,3 +197,26 @@ def test_a_greater_holdout_keeps_those_of_a_smaller_one() -> None:
     assert in_small < in_large
     assert (small.share(), large.share()) == (0.05, 0.1)
     assert len(in_large) == pytest.approx(500, abs=100)
+
+
+def test_each_draw_has_a_salt_of_its_own_that_never_changes() -> None:
+    assert experiments.traffic_salt("prices") == "64e91c439674cb73"
+    assert experiments.layer_salt("prices") == "5d4d471c02e6ad4a"
+    assert experiments.variant_salt("prices") == "07f2f81c0f42c6a9"
+    assert experiments.holdout_salt("control") == "bbcfbc00fa7ce88d"
+
+
+def test_a_run_may_be_a_single_bucket() -> None:
+    runs = remapped((), {"a": 1, "b": BUCKETS - 1})
+    assert runs == (("a", 1), ("b", BUCKETS))
+
+
+def test_a_holdout_ends_before_its_end() -> None:
+    place = bucket("salt", "unit")
+    assert Holdout("h", "visitor", "salt", place + 1, False).keeps("unit")
+    assert not Holdout("h", "visitor", "salt", place, False).keeps("unit")
+
+
+def test_nobody_has_no_id_of_any_kind_and_an_experiment_begins_in_its_first_phase() -> None:
+    assert [Units().of(kind) for kind in experiments.UNITS] == ["", "", ""]
+    assert Split("offer", "visitor", "", "s", "s", (), ()).phase == 1

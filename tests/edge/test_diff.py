@@ -88,7 +88,7 @@ def test_the_same_as_json_with_the_population_from_the_standard_input(
     told = json.loads(capsys.readouterr().out)
     assert (told["old"], told["new"]["version"]) == ({"channel": "live", "version": 1}, 2)
     assert told["changes"]["fragments"]["changed"] == ["hero/welcome"]
-    assert told["slots"]["hero"] == {"visitors": 4, "moved": 0, "changed": 2}
+    assert told["slots"]["hero"] == {"visitors": 4, "moved": 0, "changed": 2, "errors": 0}
 
 
 def test_of_two_equal_versions_nothing_differs(
