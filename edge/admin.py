@@ -111,6 +111,7 @@ class Admin:
         draining = (self._config.run_dir / DRAINING).exists()
         counted = metrics.summed(self._config.run_dir)
         troubles = list(_troubles(sync, workers, self._config.workers, self._keys_trouble()))
+        troubles += _unknown_pauses(sync.pauses, self._snapshot())
         if counted.get(LOG_FAILING) and not any(worker.log_trouble for worker in workers):
             troubles.append("event log: not written, nor can a worker say why: look at the disk")
         ready = bool(workers) and all(worker.is_ready for worker in workers)
@@ -159,9 +160,12 @@ class Admin:
             known = ", ".join(consent.NEEDS)
             raise Refused(400, "invalid-request", f"expected of {known}, got {error}") from None
         program, unit = snapshot.program, question.unit or None
-        control = control_of(self._sync().pauses)
+        sync = self._sync()
+        control, stale = control_of(sync.pauses), sync.stale
         facts = program.facts(question.facts, grants, question.now or self._clock())
-        decision = program.decide(question.slot, facts, unit=unit, explain=True, control=control)
+        decision = program.decide(
+            question.slot, facts, unit=unit, explain=True, control=control, stale=stale
+        )
         explained = Explained(
             decision.slot,
             decision.fragment,
@@ -175,7 +179,9 @@ class Admin:
         if not question.why_not:
             return explained
         try:
-            told = why_not(program, question.why_not, decision, facts, unit=unit, control=control)
+            told = why_not(
+                program, question.why_not, decision, facts, unit=unit, control=control, stale=stale
+            )
         except KeyError:
             what = f"expected a rule of slot {question.slot}, got {question.why_not!r}"
             raise Refused(400, "invalid-request", f"{what} - at `$.why_not`") from None
@@ -256,6 +262,17 @@ def _worker_troubles(sync: SyncStatus, worker: Report) -> Iterator[str]:
         yield f"worker {worker.pid}: obeys control {worker.control}, not {sync.pauses.number}"
     if sync.version and worker.version not in (0, sync.version):
         yield f"worker {worker.pid}: serves version {worker.version}, not {sync.version}"
+
+
+def _unknown_pauses(pauses: Pauses, snapshot: Snapshot | None) -> Iterator[str]:
+    """What is paused and not there to be paused."""
+    if snapshot is None:
+        return
+    slots = snapshot.program.slots
+    rules = {rule.id for slot in slots.values() for rule in slot.rules}
+    for one in pauses.paused:
+        if one.id not in (slots if one.kind == "slot" else rules):
+            yield f"control: {one.kind} {one.id} is paused, and version {snapshot.version} has none"
 
 
 def _paused(pauses: Pauses) -> str:

@@ -6,8 +6,8 @@ is stopped stays stopped: nothing but a later list that was signed takes a pause
 
 from __future__ import annotations
 
-from snapshots import pauses
-from snapshots.errors import NotThere, SnapshotError
+from snapshots import pauses, signing
+from snapshots.errors import NotThere, SnapshotError, StoreUnavailable
 from snapshots.local import LocalCopy
 from snapshots.pauses import MAX_BYTES, Pauses, control_path
 from snapshots.store.protocol import ReadableStore
@@ -19,6 +19,8 @@ class Controls:
     def __init__(self, store: ReadableStore, local: LocalCopy, channel: str) -> None:
         self._store, self._local, self._channel = store, local, channel
         self._etag = ""
+        self._signer = ""  # the id of the key that signed what is obeyed
+        self._not_before_s = 0.0  # what the store asked for
         self.obeyed = Pauses(channel=channel)
         self.trouble = ""
 
@@ -31,14 +33,19 @@ class Controls:
             self.trouble = f"{error.reason}: {error}"
             return
         if kept is not None and kept.channel == self._channel:
-            self.obeyed = kept
+            self.obeyed, self._signer = kept, self._local.control_signer()
 
-    def once(self) -> None:
-        """One look. Never raises what this package raises."""
+    def once(self, now_s: float) -> None:
+        """One look, unless the store asked to be left alone. Never raises what this package
+        raises."""
+        if now_s < self._not_before_s:
+            return
         try:
             self._look()
         except SnapshotError as error:
             self.trouble = f"{error.reason}: {error}"
+            if isinstance(error, StoreUnavailable) and error.retry_after_s:
+                self._not_before_s = now_s + error.retry_after_s
         else:
             self.trouble = ""
 
@@ -51,9 +58,12 @@ class Controls:
         if found is None:
             return
         offered = pauses.verify(found.data, self._local.keys)
-        known = self.obeyed if self.obeyed.number else None
+        # A list of a key that was retired is obeyed on, and sets no floor: however far ahead a
+        # stolen key has counted, the next one is heard.
+        counts = self.obeyed.number and self._signer in self._local.keys
+        known = self.obeyed if counts else None
         newer = pauses.accept(offered, known, channel=self._channel)
         if newer is not None:
             self._local.obey(found.data)
-            self.obeyed = newer
+            self.obeyed, self._signer = newer, signing.signer(found.data)
         self._etag = found.etag

@@ -211,6 +211,10 @@ class LocalCopy:
             self._seen_control = seen
         return self._control
 
+    def control_signer(self) -> str:
+        """The id of the key that signed it; it was verified."""
+        return signing.signer(self._read(CONTROL))
+
     def obey(self, token: bytes) -> None:
         """This control object is the newest, and was verified."""
         self._replace(self.directory / CONTROL, [token])

@@ -142,7 +142,7 @@ class Syncer:
     def once(self) -> SyncStatus:
         """One attempt. Never raises what this package raises: the status tells."""
         now_s, self._offered = self._clock(), 0
-        self._controls.once()
+        self._controls.once(now_s)
         try:
             self._attempt(now_s)
         except SnapshotError as error:

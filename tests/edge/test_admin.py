@@ -27,8 +27,10 @@ from edge.worker import (
     create_worker,
     publisher_keys,
 )
+from snapshots.pauses import Paused, Pauses
 from snapshots.snapshot import Snapshot
 from snapshots.sync import Refusal, SyncStatus
+from tests.decisions.written import rule
 from tests.edge.nodes import publish
 from tests.edge.shop import NOW_S, Clock, snapshot
 
@@ -170,6 +172,44 @@ async def test_explain_tells_the_steps_in_sentences(config: Config) -> None:
     said = "hero shows hero/loyal because segments contains loyal (rule again)"
     assert told["sentences"][-1] == told["because"] == said
     assert "why_not" not in told
+
+
+async def test_explain_decides_as_the_workers_do_under_a_control_and_past_the_date(
+    config: Config,
+) -> None:
+    again = rule("again", '"loyal" in segments', show="hero/loyal", when_stale="skip")
+    question = {"slot": "hero", "facts": {"segments": ["loyal"]}, "grants": ["personalization"]}
+    question["why_not"] = "again"
+    pauses = Pauses(channel="live", number=1, paused=(Paused(kind="rule", id="again", since_s=1),))
+    for changes, said in (
+        ({"stale": True}, "rule again matched, and does not serve from a snapshot past its date"),
+        ({"pauses": pauses}, "rule again matched, and is paused"),
+    ):
+        sync = msgspec.structs.replace(GOOD, **changes)
+        admin = admin_of(config, sync, snapshot(3, rules=[again]))
+
+        told = (await ask(admin, "POST", "/explain", json=question)).json()
+
+        assert (told["fragment"], told["reason"]) == ("hero/welcome", "DEFAULT")
+        assert said in told["sentences"]
+        assert told["why_not"][0] == said
+
+
+async def test_what_is_paused_is_told_and_what_is_not_there_to_be_paused(config: Config) -> None:
+    gone = Paused(kind="rule", id="gone", since_s=1)
+    slots = (Paused(kind="slot", id=name, since_s=1) for name in ("hero", "attic"))
+    pauses = Pauses(channel="live", number=2, paused=(gone, *slots))
+    sync = msgspec.structs.replace(GOOD, pauses=pauses, control_trouble="rollback: older")
+    tell(config, control=1)
+    status = admin_of(config, sync, snapshot(3)).status()
+
+    assert "rule gone and 2 more paused" in status.summary
+    assert status.troubles == [
+        "control: rollback: older",
+        f"worker {os.getpid()}: obeys control 1, not 2",
+        "control: rule gone is paused, and version 3 has none",
+        "control: slot attic is paused, and version 3 has none",
+    ]
 
 
 async def test_explain_tells_why_a_rule_did_not_take_its_slot(config: Config) -> None:

@@ -25,7 +25,7 @@ from snapshots.errors import (
 from snapshots.local import CONTROL, LocalCopy
 from snapshots.pauses import MAX_PAUSED, NO_PAUSES, Paused, Pauses, control_path, numbered_path
 from snapshots.pausing import change, newest
-from snapshots.store import MemoryStore
+from snapshots.store import Fetched, MemoryStore
 from tests.snapshots.bundles import KEY, NOW_S, OTHER, store_with, syncer_of
 
 KEYS = KEY.public()
@@ -174,12 +174,12 @@ def test_a_node_obeys_keeps_and_begins_with_what_it_kept(tmp_path: Path) -> None
     store = store_with(b"one")
     controls = following(store, tmp_path)
     controls.start()
-    controls.once()
+    controls.once(NOW_S)
     assert (controls.obeyed.number, controls.trouble) == (0, "")
 
     paused(store, RULE)
-    controls.once()
-    controls.once()  # not changed
+    controls.once(NOW_S)
+    controls.once(NOW_S)  # not changed
 
     assert controls.obeyed.paused == (RULE,)
     again = following(MemoryStore(), tmp_path)
@@ -193,19 +193,19 @@ def test_neither_a_deleted_nor_an_older_list_ends_a_pause(tmp_path: Path) -> Non
     old = store.objects[control_path("live")]
     paused(store, SLOT)
     controls = following(store, tmp_path)
-    controls.once()
+    controls.once(NOW_S)
 
     del store.objects[control_path("live")]
-    controls.once()
+    controls.once(NOW_S)
     assert (controls.obeyed.number, controls.trouble) == (2, "")
 
     store.objects[control_path("live")] = old
-    controls.once()
+    controls.once(NOW_S)
     assert controls.obeyed.number == 2
     assert controls.trouble == "rollback: expected control >= 2, got 1"
 
     paused(store)
-    controls.once()
+    controls.once(NOW_S)
     assert controls.trouble == ""
 
 
@@ -235,3 +235,38 @@ def test_a_syncer_tells_what_it_obeys_and_a_bad_list_stops_no_version(tmp_path: 
     assert status.refused is None
     assert status.control_trouble.startswith("malformed: ")
     assert (status.version, status.pauses.number) == (1, 1)
+
+
+def test_the_lead_of_a_stolen_key_locks_nobody_out_once_it_is_retired(tmp_path: Path) -> None:
+    store = store_with(b"one")
+    lead = msgspec.structs.replace(ONE, number=2**40)
+    controls = following(store, tmp_path)
+    controls._local.keys = {**KEYS, **OTHER.public()}
+    store.objects[control_path("live")] = pauses.sign(lead, OTHER)
+    controls.once(NOW_S)
+    paused(store, SLOT)
+    controls.once(NOW_S)
+    assert controls.trouble.startswith("rollback: ")
+
+    controls._local.keys = KEYS
+    controls.once(NOW_S)
+
+    assert (controls.obeyed.number, controls.obeyed.paused) == (1, (SLOT,))
+
+
+def test_a_store_that_asks_to_be_left_alone_is_for_its_control_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, asked = store_with(b"one"), list[str]()
+
+    def busy(path: str, etag: str, max_bytes: int) -> Fetched | None:
+        asked.append(path)
+        raise StoreUnavailable("busy", retry_after_s=6.0)
+
+    monkeypatch.setattr(store, "read_if_changed", busy)
+    controls = following(store, tmp_path)
+    for later_s in (0.0, 1.0, 5.9, 6.0):
+        controls.once(NOW_S + later_s)
+
+    assert len(asked) == 2
+    assert controls.trouble == "store-unavailable: busy"
