@@ -205,3 +205,14 @@ def test_a_holdout_is_named(skips: str, said: str) -> None:
     facts = compiled.facts({}, {"functional"}, NOW)
     decision = compiled.decide("hero", facts, unit="v")
     assert sentences(compiled, decision, facts)[0] == said
+
+
+def test_a_paused_slot_is_said_to_be() -> None:
+    compiled = program()
+    facts = compiled.facts({"cart": {"items": 2}}, {"functional"}, NOW)
+    stopped = Control(slots=frozenset({"hero"}))
+    decision = compiled.decide("hero", facts, control=stopped)
+
+    said = "hero shows hero/welcome, its default: the slot is paused"
+    assert because(compiled, decision, facts) == said
+    assert why_not(compiled, "cart-offer", decision, facts, control=stopped).sentences[0] == said
