@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from snapshots import pauses, signing
+from snapshots import garbage, history, pauses, signing
 from snapshots.controls import Controls
 from snapshots.errors import (
     AlreadyThere,
@@ -25,6 +25,7 @@ from snapshots.errors import (
 from snapshots.local import CONTROL, LocalCopy
 from snapshots.pauses import MAX_PAUSED, NO_PAUSES, Paused, Pauses, control_path, numbered_path
 from snapshots.pausing import change, newest
+from snapshots.reissue import newest_of, reissue
 from snapshots.store import Fetched, MemoryStore
 from tests.snapshots.bundles import KEY, NOW_S, OTHER, store_with, syncer_of
 
@@ -165,6 +166,24 @@ def test_a_list_beyond_bounds_is_refused() -> None:
         paused(store_with(b"one"), *many)
     with pytest.raises(Conflict, match="expected a channel"):
         paused(store_with(b"one"), RULE, channel="Live")
+
+
+def test_garbage_takes_no_list_and_a_version_that_comes_back_ends_no_pause() -> None:
+    store = store_with(b"one", b"two")
+    paused(store, RULE)
+    paused(store, SLOT)
+    listed = garbage.find(store, KEYS, now_s=NOW_S + 100 * 86_400, keep=1)
+    assert listed.versions
+    assert not any(".control" in one.path for one in listed.all())
+
+    garbage.remove(store, listed)
+    first = newest_of(store, "live", KEYS)
+    reissue(store, first, "live", KEY, now_s=NOW_S)
+    reissue(store, first, "staging", KEY, now_s=NOW_S)
+
+    assert newest(store, "live", KEYS)[0].paused == (RULE, SLOT)
+    assert newest(store, "staging", KEYS)[0].paused == (), "a pause is of one channel"
+    assert history.channels(store) == ["live", "staging"]
 
 
 # The node's half.
