@@ -15,7 +15,7 @@ from decisions.reasons import Reason
 from edge import wire
 from edge.exchange import Reply
 from edge.exposure import Marks, visitor_hash
-from edge.problems import NEVER_STORED, Headers
+from edge.problems import NEVER_STORED, Header, Headers
 from edge.services import Services
 from edge.visit import Known, Shown, Visit, steps_shown
 
@@ -65,32 +65,23 @@ def without_snapshot(services: Services, slots: Iterable[str]) -> list[wire.Show
     reason = Reason.NO_SNAPSHOT if services.config.dev else msgspec.UNSET
     shown = [wire.Shown(slot, html="", reason=reason) for slot in slots]
     for _ in shown:
-        count(services, "", Reason.NO_SNAPSHOT)
+        services.metrics.count((DECISIONS, "", Reason.NO_SNAPSHOT))
     return shown
 
 
 def show(services: Services, visit: Visit, slot: str, known: Known, tells: bool) -> Shown:
     """One decision and its text, counted. tells: `are_names_told`, of the whole visit."""
     shown = visit.show(slot, known, services.complaints.about, explain=tells)
-    there = slot in visit.serving.program.slots  # a counter per name that somebody made up: no
+    if slot not in visit.serving.program.slots:
+        slot = ""  # a counter per name that somebody made up: no
     series = DECISIONS if visit.preview is None else PREVIEWED
-    count(services, slot if there else "", shown.decision.reason, series)
+    services.metrics.count((series, slot, shown.decision.reason))
     return shown
 
 
 def are_names_told(services: Services, visit: Visit) -> bool:
     """Whether replies name rules, fragments and reasons: to who builds the site."""
     return services.config.dev or visit.preview is not None
-
-
-def count(services: Services, slot: str, reason: Reason, series: str = DECISIONS) -> None:
-    """Counts one decision."""
-    services.metrics.count(_counter(series, slot, reason))
-
-
-@functools.lru_cache(maxsize=4_096)
-def _counter(series: str, slot: str, reason: Reason) -> str:
-    return series.format(slot, reason)
 
 
 def is_told(shown: Shown) -> bool:
@@ -110,7 +101,7 @@ def _carried(
 ) -> wire.Shown:
     """A decision as every reply carries it; its `x` signed. noted: where its row is noted, if it
     may be."""
-    text, decision, is_json = shown
+    text, decision = shown.text, shown.decision
     x = ""
     if visit.preview is None and is_told(shown):
         if text:
@@ -118,7 +109,7 @@ def _carried(
             x = marks.sign(*numbers, decision.probability)
         if noted is not None:
             noted.append((x or services.intake.row_id(), decision, marks))
-    if is_json:
+    if shown.is_json:
         return wire.Shown(decision.slot, json=msgspec.Raw(text.encode()), x=x)
     return wire.Shown(decision.slot, html=text, x=x)
 
@@ -149,23 +140,30 @@ def _because(services: Services, visit: Visit, decision: Decision, known: Known)
 def json_reply(
     services: Services,
     reply: msgspec.Struct,
-    started: float,
+    started_ns: int,
     cookies: Iterable[bytes] = (),
     status: int = 200,
 ) -> Reply:
-    """A reply in JSON that nobody may store. started: `perf_counter` when work began."""
+    """A reply in JSON that nobody may store. started_ns: `perf_counter_ns` when work
+    began."""
     body = wire.encode(reply)
-    headers: Headers = [JSON, *personal(services, started, len(body))]
+    headers: Headers = [JSON, *personal(services, started_ns, len(body))]
     headers.extend((b"set-cookie", cookie) for cookie in cookies)
     return Reply(status, headers, body)
 
 
-def personal(services: Services, started: float, length: int) -> Headers:
+def personal(services: Services, started_ns: int, length: int) -> Headers:
     """The headers of a reply that is one visitor's alone, its time measured."""
-    took_s = time.perf_counter() - started
-    services.took(took_s)
-    return [
-        (b"content-length", b"%d" % length),
-        *NEVER_STORED,
-        (b"server-timing", b"decide;dur=%.3f" % (took_s * 1e3)),
-    ]
+    took_ns = time.perf_counter_ns() - started_ns
+    services.took(took_ns)
+    return [_length(length), *NEVER_STORED, _timing(took_ns // 1_000)]
+
+
+@functools.lru_cache(maxsize=4_096)
+def _length(length: int) -> Header:
+    return b"content-length", b"%d" % length
+
+
+@functools.lru_cache(maxsize=4_096)
+def _timing(took_us: int) -> Header:
+    return b"server-timing", b"decide;dur=%.3f" % (took_us / 1e3)

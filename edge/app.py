@@ -7,7 +7,6 @@ answered without: a fragment never fails a page.
 
 from __future__ import annotations
 
-import functools
 import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine
@@ -92,11 +91,6 @@ def create_services(
     )
 
 
-@functools.lru_cache(maxsize=256)
-def _counter(route: str, status: int) -> str:
-    return REPLIES.format(route, status)
-
-
 class Entry(NamedTuple):
     """One route. otherwise: the reply when answering fails for a reason of ours."""
 
@@ -138,7 +132,7 @@ class Edge:
         """start, stop: what the server's lifespan runs besides. body_s: how long a client may
         take to send a body; None where no event loop runs."""
         mount = services.config.mount
-        self.services = services
+        self.services, self._count = services, services.metrics.count
         self._start, self._stop, self._body_s = start, stop, body_s
         self._slot = f"{mount}/v1/fragments/"
         self._hot = {(e.method, mount + e.path): e for e in ROUTES if "{" not in e.path}
@@ -180,7 +174,9 @@ class Edge:
                 most = self.services.config.max_body_bytes
                 body = await exchange.read_body(headers, receive, most, self._body_s)
             except Exception as error:
-                return self._counted(entry, self._instead(entry, error))
+                reply = self._instead(entry, error)
+                self._count((REPLIES, entry.name, reply.status))
+                return reply
         return self._reply(entry, scope, headers, body)
 
     def _reply(self, entry: Entry, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> Reply:
@@ -188,7 +184,8 @@ class Edge:
             reply = entry.answer(self.services, scope, headers, body)
         except Exception as error:
             reply = self._instead(entry, error)
-        return self._counted(entry, reply)
+        self._count((REPLIES, entry.name, reply.status))
+        return reply
 
     def _instead(self, entry: Entry, error: Exception) -> Reply:
         """What is answered where answering failed: one request fails, politely; never the page or
@@ -197,10 +194,6 @@ class Edge:
             return exchange.refusal(error)
         self.services.complaints.about(entry.name, error)
         return entry.otherwise(self.services)
-
-    def _counted(self, entry: Entry, reply: Reply) -> Reply:
-        self.services.metrics.count(_counter(entry.name, reply.status))
-        return reply
 
     def _endpoint(self, entry: Entry) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, MutableMapping
-from typing import Any, NamedTuple
+from typing import Any
+
+import msgspec
 
 from edge.errors import Refused
 from edge.problems import Headers, document
@@ -21,7 +23,7 @@ _DIGITS = 18  # of a content-length
 _FRIENDLY = {b"same-origin", b"same-site", b"none"}
 
 
-class Reply(NamedTuple):
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """Status, headers (`content-length` included) and body."""
 
     status: int

@@ -6,7 +6,6 @@ playbook does not declare is refused by itself, and the batch goes on.
 
 from __future__ import annotations
 
-import functools
 import itertools
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
@@ -33,11 +32,6 @@ REPEATED = "edgewise_events_repeated_total"
 STRANGE = "edgewise_interest_keys_unknown_total"
 REFUSED = 'edgewise_events_refused_total{{code="{}"}}'
 X = 'edgewise_exposures_total{{result="{}"}}'
-
-
-@functools.lru_cache(maxsize=1_024)
-def _counter(type_: str) -> str:
-    return EVENTS.format(type_)
 
 
 class Taken(NamedTuple):
@@ -103,7 +97,7 @@ class Intake:
             if taken.code:
                 refused.append(RefusedEvent(index, taken.code, taken.detail))
                 continue
-            self._metrics.count(_counter(event.type))
+            self._metrics.count((EVENTS, event.type))
             if is_logged:
                 visit.rows().events.append((event, taken.decided))
             else:
@@ -111,7 +105,7 @@ class Intake:
         if lesson is not None:
             visit.profile = lesson.learnt()
         for one in refused:
-            self._metrics.count(REFUSED.format(one.code))
+            self._metrics.count((REFUSED, one.code))
         return sorted(refused, key=lambda one: one.index)
 
     def _declared(self, visit: Visit, event: Event, lesson: Lesson | None) -> Taken:
@@ -136,17 +130,17 @@ class Intake:
         refuses a `seen`, and is left out of any other event."""
         opened = self._exposures.open(event.x, visit.now_s)
         if isinstance(opened, Refusal):
-            self._metrics.count(X.format(opened.value))
+            self._metrics.count((X, opened.value))
             if event.type != SEEN:
                 return TAKEN
             return Taken(f"x-{opened.value.replace('_', '-')}", "expected an x of ours - at `$.x`")
         if opened.visitor not in (NO_VISITOR, visitor_hash(visit.profile.visitor)):
-            self._metrics.count(X.format("foreign"))
+            self._metrics.count((X, "foreign"))
             if event.type != SEEN:
                 return TAKEN
             return Taken("x-foreign", "expected an x of this visitor's - at `$.x`")
         decided = self._served.decided(opened)
-        self._metrics.count(X.format("good" if decided else "forgotten"))
+        self._metrics.count((X, "good" if decided else "forgotten"))
         return Taken(decided=decided)
 
     def _sign_out(self, visit: Visit, event: Event, teach: bool) -> Taken:

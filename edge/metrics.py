@@ -16,6 +16,7 @@ import struct
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeAlias
 
 FILE_BYTES = 256 * 2**10  # ~4,000 names; a playbook of 200 slots, events and reasons needs 1,000
 SUFFIX = ".counters"
@@ -26,9 +27,12 @@ _LOG = logging.getLogger("edgewise")
 _HEAD = struct.Struct("<Q")  # bytes used, written last: a reader never sees half an entry
 _NAME = struct.Struct("<H")
 
+Key: TypeAlias = str | tuple[str | int, ...]  # a series, or its template and what fills it
+
 
 class Metrics:
-    """The counters of this process. `key` is a Prometheus series, `name{label="value"}`."""
+    """The counters of this process. `key` is a Prometheus series, `name{label="value"}`, or the
+    `str.format` template of one and its values: then its name is made once."""
 
     def __init__(self, path: Path | None = None) -> None:
         """path: the file to map; None keeps the counters in memory (tests, commands)."""
@@ -36,7 +40,7 @@ class Metrics:
         self._cells = memoryview(self._map).cast("Q")
         self._used = 8
         _HEAD.pack_into(self._map, 0, self._used)
-        self._at: dict[str, int] = {}
+        self._at: dict[Key, int] = {}
         self._overflow = self._add(OVERFLOW)
 
     @staticmethod
@@ -56,8 +60,13 @@ class Metrics:
             _LOG.warning("counters are kept in memory only: %s - at %s", error.strerror, path)
             return mmap.mmap(-1, FILE_BYTES)
 
-    def _add(self, key: str) -> int:
+    def _add(self, key: Key) -> int:
         """The cell of a new key, or the overflow's if the file is full."""
+        if isinstance(key, tuple):
+            name = str(key[0]).format(*key[1:])
+            if (cell := self._at.get(name) or self._add(name)) != self._overflow:
+                self._at[key] = cell
+            return cell
         raw = key.encode()
         start = self._used
         cell = -(-(start + _NAME.size + len(raw)) // 8)
@@ -70,7 +79,7 @@ class Metrics:
         _HEAD.pack_into(self._map, 0, self._used)
         return cell
 
-    def count(self, key: str, by: int = 1) -> None:
+    def count(self, key: Key, by: int = 1) -> None:
         """Adds to a counter. Each key is counted by one thread only: an addition is no lock."""
         self._cells[self._at.get(key) or self._add(key)] += by
 
@@ -78,17 +87,17 @@ class Metrics:
         """Sets a gauge: a key whose value dies with this process."""
         self._cells[self._at.get(key) or self._add(key)] = value
 
-    def timer(self, name: str) -> Callable[[float], None]:
-        """A histogram: seconds in, counted into buckets, sum (nanoseconds) and count."""
-        bounds = [*BUCKETS_S, math.inf]
-        cells = [self._add(f'{name}_bucket{{le="{bound}"}}') for bound in bounds]
-        total, count = self._add(f"{name}_nanoseconds_total"), self._add(f"{name}_count")
+    def timer(self, name: str) -> Callable[[int], None]:
+        """A histogram: nanoseconds in, counted into buckets and summed up."""
+        bounds_s = [*BUCKETS_S, math.inf]
+        bounds_ns = [round(bound * 1e9) for bound in BUCKETS_S]
+        cells = [self._add(f'{name}_bucket{{le="{bound}"}}') for bound in bounds_s]
+        total = self._add(f"{name}_nanoseconds_total")
         values = self._cells
 
-        def add(seconds: float) -> None:
-            values[cells[bisect_left(BUCKETS_S, seconds)]] += 1
-            values[total] += int(seconds * 1e9)
-            values[count] += 1
+        def add(took_ns: int) -> None:
+            values[cells[bisect_left(bounds_ns, took_ns)]] += 1
+            values[total] += took_ns
 
         return add
 
@@ -109,9 +118,9 @@ def _entries(raw: bytes | mmap.mmap) -> Iterator[tuple[str, int]]:
 
 
 def is_gauge(key: str) -> bool:
-    """Counters end in `_total`, `_count` or are buckets; all else is a gauge."""
+    """Counters end in `_total` or are buckets; all else is a gauge."""
     name = key.split("{", 1)[0]
-    return not name.endswith(("_total", "_count", "_bucket"))
+    return not name.endswith(("_total", "_bucket"))
 
 
 def summed(folder: Path, alive: Iterable[int] | None = None) -> dict[str, int]:
@@ -158,7 +167,7 @@ def exposition(values: dict[str, int]) -> str:
 
 def _family(key: str) -> str:
     name = key.split("{", 1)[0]
-    for ending in ("_bucket", "_nanoseconds_total", "_count"):
+    for ending in ("_bucket", "_nanoseconds_total"):
         name = name.removesuffix(ending)
     return name
 
@@ -169,7 +178,7 @@ def _histogram(family: str, values: dict[str, int]) -> Iterator[str]:
     for bound in BUCKETS_S:
         running += values.get(f'{family}_bucket{{le="{bound}"}}', 0)
         yield f'{family}_bucket{{le="{bound}"}} {running}'
-    count = values.get(f"{family}_count", 0)
-    yield f'{family}_bucket{{le="+Inf"}} {count}'
+    running += values.get(f'{family}_bucket{{le="{math.inf}"}}', 0)
+    yield f'{family}_bucket{{le="+Inf"}} {running}'
     yield f"{family}_sum {values.get(f'{family}_nanoseconds_total', 0) / 1e9}"
-    yield f"{family}_count {count}"
+    yield f"{family}_count {running}"

@@ -8,7 +8,8 @@ import msgspec
 
 from edge.errors import Refused
 
-Headers = list[tuple[bytes, bytes]]
+Header = tuple[bytes, bytes]
+Headers = list[Header]
 
 NEVER_STORED: Headers = [
     (b"cache-control", b"private, no-store"),

@@ -69,7 +69,7 @@ class Complaints:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything a route may use. took: counts the seconds that deciding took."""
+    """Everything a route may use. took: counts the nanoseconds that deciding took."""
 
     config: Config
     clock: Callable[[], float]
@@ -80,7 +80,7 @@ class Services:
     intake: Intake
     sink: Sink
     metrics: Metrics
-    took: Callable[[float], None]
+    took: Callable[[int], None]
     limit: RateLimit
     complaints: Complaints
 

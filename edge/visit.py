@@ -26,6 +26,7 @@ from decisions.profile import (
     seen_rules,
 )
 from decisions.reasons import Reason, Step
+from decisions.tables import Slot
 from edge import wire
 from edge.context import Context
 from edge.cookies import PROFILE, Choice, CookieJar
@@ -38,7 +39,7 @@ from edge.wire import Page
 from snapshots.membership import Member
 
 
-class Shown(NamedTuple):
+class Shown(msgspec.Struct, frozen=True, gc=False):
     """What one slot shows: its text, and the decision that led to it."""
 
     text: str
@@ -197,6 +198,18 @@ class Visit:
             return Shown(program.render(decision, facts), decision, is_json)
         except Exception as error:  # the shell around fragments: a page must not fail by one
             complain("render", error)
+            return self._instead(place, decision, facts, complain)
+
+    def _instead(
+        self,
+        place: Slot | None,
+        decision: Decision,
+        facts: Facts,
+        complain: Callable[[str, BaseException], None],
+    ) -> Shown:
+        """What is shown in place of a fragment that did not render."""
+        program = self.serving.program
+        is_json = place is not None and place.json
         step = Step(decision.rule, Reason.ERROR, f"{decision.fragment} did not render")
         default = place.default if place is not None else ""
         decision = msgspec.structs.replace(

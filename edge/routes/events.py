@@ -15,7 +15,7 @@ def report(services: Services, scope: Scope, headers: dict[bytes, bytes], body: 
     config = services.config
     exchange.check_may_write(headers, config.origins)
     told = wire.events_body(body, config.max_events)
-    started = time.perf_counter()
+    started_ns = time.perf_counter_ns()
     batch, refused = wire.events(told.events)
     if batch and not services.allows(scope, headers, len(batch)):
         most = config.events_per_minute
@@ -33,4 +33,4 @@ def report(services: Services, scope: Scope, headers: dict[bytes, bytes], body: 
     cookies = () if told.resend else services.reception.cookies(visit, headers)
     accepted = len(told.events) - len(refused)
     reply = wire.EventsReply(accepted, refused)
-    return answers.json_reply(services, reply, started, cookies, 202)
+    return answers.json_reply(services, reply, started_ns, cookies, 202)

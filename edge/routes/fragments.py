@@ -20,24 +20,24 @@ _HTML = (b"content-type", b"text/html; charset=utf-8")
 
 def many(services: Services, scope: Scope, headers: dict[bytes, bytes], _: bytes) -> Reply:
     """The decisions of several slots as JSON. Raises Refused."""
-    started = time.perf_counter()
+    started_ns = time.perf_counter_ns()
     asked = wire.query(_query(services, scope))
     slots = [slot for slot in asked.get("slots", "").split(",") if slot]
     wire.check_slots(slots, services.config.max_slots)
     serving = services.served.current
     if serving is None:
         reply = wire.VisitReply(answers.without_snapshot(services, slots))
-        return answers.json_reply(services, reply, started)
+        return answers.json_reply(services, reply, started_ns)
     visit = services.reception.arrive(serving, headers, wire.page_of(asked))
     visit.preview = services.previews.read(asked.get(PREVIEW, ""))
     reply = wire.VisitReply(answers.decided(services, visit, slots), keep=visit.may_keep)
     services.intake.log(visit)
-    return answers.json_reply(services, reply, started)
+    return answers.json_reply(services, reply, started_ns)
 
 
 def one(services: Services, scope: Scope, headers: dict[bytes, bytes], _: bytes) -> Reply:
     """The HTML (or JSON) of one slot, for ESI, SSI and HTMX. Raises Refused."""
-    started = time.perf_counter()
+    started_ns = time.perf_counter_ns()
     slot = scope["path"].rpartition("/v1/fragments/")[2]
     query = _query(services, scope)
     serving = services.served.current
@@ -55,17 +55,17 @@ def one(services: Services, scope: Scope, headers: dict[bytes, bytes], _: bytes)
         services.intake.log(visit)
     body = shown.text.encode()
     kind = answers.JSON if shown.is_json else _HTML
-    return Reply(200, [kind, *answers.personal(services, started, len(body))], body)
+    return Reply(200, [kind, *answers.personal(services, started_ns, len(body))], body)
 
 
 def empty(services: Services) -> Reply:
     """Nothing, politely."""
-    return Reply(200, [_HTML, *answers.personal(services, time.perf_counter(), 0)], b"")
+    return Reply(200, [_HTML, *answers.personal(services, time.perf_counter_ns(), 0)], b"")
 
 
 def none(services: Services) -> Reply:
     """No decisions, politely: every slot keeps its own."""
-    return answers.json_reply(services, wire.VisitReply([]), time.perf_counter())
+    return answers.json_reply(services, wire.VisitReply([]), time.perf_counter_ns())
 
 
 def _query(services: Services, scope: Scope) -> bytes:

@@ -15,10 +15,10 @@ def visit(services: Services, scope: Scope, headers: dict[bytes, bytes], body: b
     config = services.config
     exchange.check_may_write(headers, config.origins)
     asked = wire.visit_body(body, config.max_slots, config.max_events)
-    started = time.perf_counter()
+    started_ns = time.perf_counter_ns()
     serving = services.served.current
     if serving is None:
-        return _unready(services, headers, asked, started)
+        return _unready(services, headers, asked, started_ns)
     visit = services.reception.arrive(serving, headers, asked.page)
     visit.preview = services.previews.read(asked.preview)
     services.intake.begin(visit)
@@ -33,11 +33,12 @@ def visit(services: Services, scope: Scope, headers: dict[bytes, bytes], body: b
     decisions = answers.decided(services, visit, asked.slots)
     services.intake.log(visit)
     reply = wire.VisitReply(decisions, keep=visit.may_keep, retry=is_limited, refused=refused)
-    return answers.json_reply(services, reply, started, services.reception.cookies(visit, headers))
+    cookies = services.reception.cookies(visit, headers)
+    return answers.json_reply(services, reply, started_ns, cookies)
 
 
 def _unready(
-    services: Services, headers: dict[bytes, bytes], asked: wire.VisitBody, started: float
+    services: Services, headers: dict[bytes, bytes], asked: wire.VisitBody, started_ns: int
 ) -> Reply:
     """Nothing to decide with, nothing to learn by: the page keeps its own, and its events for
     later; the cookie stays."""
@@ -48,4 +49,4 @@ def _unready(
     ]
     keep = bool(services.reception.choice(headers).grants & NEED_AN_ID)
     reply = wire.VisitReply(decisions, keep=keep, retry=bool(refused), refused=refused)
-    return answers.json_reply(services, reply, started)
+    return answers.json_reply(services, reply, started_ns)

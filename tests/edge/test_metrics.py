@@ -10,6 +10,7 @@ import pytest
 
 from edge import metrics
 from edge.metrics import FILE_BYTES, Metrics, exposition, summed
+from tests.edge.shop import Shop
 
 
 def test_counts_of_all_processes_are_added_up(tmp_path: Path) -> None:
@@ -83,8 +84,8 @@ def test_the_exposition_has_types_and_cumulative_buckets() -> None:
     counters.count('events_total{type="a"}', 3)
     counters.set("waiting", 2)
     took = counters.timer("decide_seconds")
-    for seconds in (0.00004, 0.0002, 0.0002, 5.0):
-        took(seconds)
+    for took_ns in (40_000, 200_000, 200_000, 5_000_000_000):
+        took(took_ns)
 
     text = exposition(counters.values())
 
@@ -98,6 +99,15 @@ def test_the_exposition_has_types_and_cumulative_buckets() -> None:
     assert "decide_seconds_count 4\n" in text
 
 
+def test_a_template_and_its_values_count_as_the_series_they_make() -> None:
+    counters = Metrics()
+    counters.count(('replies_total{{status="{}"}}', 200))
+    counters.count('replies_total{status="200"}', 2)
+    counters.count(('replies_total{{status="{}"}}', 200))
+
+    assert counters.values() == {metrics.OVERFLOW: 0, 'replies_total{status="200"}': 4}
+
+
 def test_a_process_of_somebody_else_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(pid: int, signal: int) -> None:
         raise PermissionError
@@ -105,3 +115,15 @@ def test_a_process_of_somebody_else_lives(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("edge.metrics.os.kill", refuse)
 
     assert metrics.lives(1)
+
+
+async def test_replies_are_counted_by_route_and_status() -> None:
+    shop = Shop()
+
+    await shop.browser().visit()
+    await shop.browser().send("GET", "/_ew/v1/fragments/hero")
+
+    assert shop.counted('edgewise_replies_total{route="visit",status="200"}') == 1
+    assert shop.counted('edgewise_replies_total{route="fragment",status="200"}') == 1
+    assert shop.counted('edgewise_decisions_total{slot="hero",reason="DEFAULT"}') == 2
+    assert "edgewise_decide_seconds_count 2\n" in exposition(shop.services.metrics.values())

@@ -309,18 +309,6 @@ async def test_the_mount_can_be_another() -> None:
     assert (await browser.send("GET", "/_ew/healthz")).status_code == 404
 
 
-async def test_replies_are_counted_by_route_and_status() -> None:
-    shop = Shop()
-
-    await shop.browser().visit()
-    await shop.browser().send("GET", "/_ew/v1/fragments/hero")
-
-    assert shop.counted('edgewise_replies_total{route="visit",status="200"}') == 1
-    assert shop.counted('edgewise_replies_total{route="fragment",status="200"}') == 1
-    assert shop.counted('edgewise_decisions_total{slot="hero",reason="DEFAULT"}') == 2
-    assert shop.counted("edgewise_decide_seconds_count") == 2
-
-
 async def test_the_same_error_is_logged_once_a_minute(caplog: pytest.LogCaptureFixture) -> None:
     shop = Shop()
     for seconds in (0, 1, 70):

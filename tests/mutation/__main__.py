@@ -1,8 +1,9 @@
 """`make mutate`: every mutant of the modules below against the tests of its module; a page out.
 
 Each mutant runs in a process of its own, forked before anything of ours is imported, so that no
-cache outlives it. It is killed by a failing test, or by taking half one. Which survived, and why
-that is right, is in docs/mutation.md; a survivor without a reason fails the run.
+cache outlives it. It is killed by a failing test, or by taking half a minute; nothing is tried
+before the module as it is has passed the same tests, in the same way, in a third of that. Which
+survived, and why that is right, is in docs/mutation.md; a survivor without a reason fails the run.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ PAGE = ROOT / "docs" / "mutation.md"
 REASONS = Path(__file__).with_name("reasons.toml")
 AT_ONCE = 2
 SECONDS = 30  # a mutant that runs longer does not end
+SURE_S = SECONDS / 3  # of the tests without a fault: a slow machine must not look like a kill
 MEMORY = 4 * 2**30  # bytes; one that asks for more is killed by that
 LEAST = 0.9  # of the mutants of each module are killed
 
@@ -70,11 +72,12 @@ class Faulty(importlib.machinery.SourceFileLoader):
 
 
 class Result(msgspec.Struct, frozen=True):
-    """One mutant, and whether a test noticed."""
+    """One mutant, whether the tests noticed, and whether by not ending."""
 
     module: str
     mutant: Mutant
     killed: bool
+    endless: bool
 
 
 def source(module: str) -> Path:
@@ -82,8 +85,8 @@ def source(module: str) -> Path:
     return ROOT / "decisions" / f"{module}.py"
 
 
-def tried(module: str, mutant: Mutant) -> int:
-    """The process that tries it; it ends with 0 where all tests pass."""
+def tried(module: str, tree: ast.Module) -> int:
+    """The process that tries a tree in the module's place; it ends with 0 where all tests pass."""
     if child := os.fork():
         return child
     null = os.open(os.devnull, os.O_WRONLY)
@@ -91,11 +94,23 @@ def tried(module: str, mutant: Mutant) -> int:
     os.dup2(null, 2)
     signal.alarm(SECONDS)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    sys.meta_path.insert(0, Faulty(module, mutant.tree))
+    sys.meta_path.insert(0, Faulty(module, tree))
     hypothesis.settings.register_profile("mutate", derandomize=True, deadline=None, database=None)
     hypothesis.settings.load_profile("mutate")
     files = [f"tests/decisions/test_{name}.py" for name in TESTS[module]]
     os._exit(int(pytest.main([*SILENT, *WITHOUT, *files])))
+
+
+def baseline(module: str) -> str:
+    """What is wrong with the tests of a module before there is any fault in it, "" for nothing."""
+    started_s = time.monotonic()
+    _, status = os.waitpid(tried(module, ast.parse(source(module).read_text(encoding="utf-8"))), 0)
+    took_s = time.monotonic() - started_s
+    if status:
+        return f"expected the tests of {module} to pass without a fault, got status {status}"
+    if took_s > SURE_S:
+        return f"expected the tests of {module} to take {SURE_S:.0f} s at most, got {took_s:.0f}"
+    return ""
 
 
 def results(names: Sequence[str], every: int) -> Iterator[Result]:
@@ -104,15 +119,21 @@ def results(names: Sequence[str], every: int) -> Iterator[Result]:
 
     def ended() -> Result:
         child, status = os.wait()
-        return Result(*running.pop(child), killed=status != 0)
+        endless = os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM
+        return Result(*running.pop(child), killed=status != 0, endless=endless)
 
     for module in names:
         for mutant in mutants(source(module).read_text(encoding="utf-8"))[::every]:
             if len(running) == AT_ONCE:
                 yield ended()
-            running[tried(module, mutant)] = module, mutant
+            running[tried(module, mutant.tree)] = module, mutant
     while running:
         yield ended()
+
+
+def _row(name: str, found: Sequence[Result]) -> str:
+    killed, endless = sum(each.killed for each in found), sum(each.endless for each in found)
+    return f"| {name} | {len(found)} | {killed} | {endless} | {killed / len(found):.1%} |"
 
 
 def page(found: Sequence[Result], reasons: dict[str, str], every: int) -> str:
@@ -120,13 +141,11 @@ def page(found: Sequence[Result], reasons: dict[str, str], every: int) -> str:
     command = ["git", "log", "-1", "--format=%h", "--", "decisions"]
     commit = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     sample = "" if every == 1 else f", a sample: every {every}th mutant"
-    rows = ["| module | mutants | killed | share |", "|---|---|---|---|"]
+    rows = ["| module | mutants | killed | by not ending | share |", "|---|---|---|---|---|"]
     for module in dict.fromkeys(each.module for each in found):
         here = [each for each in found if each.module == module]
-        killed = sum(each.killed for each in here)
-        rows.append(f"| {module} | {len(here)} | {killed} | {killed / len(here):.1%} |")
-    killed = sum(each.killed for each in found)
-    rows.append(f"| **all** | **{len(found)}** | **{killed}** | **{killed / len(found):.1%}** |")
+        rows.append(_row(module, here))
+    rows.append(_row("all", found))
     survivors = ["| where | was | became | why no test can tell |", "|---|---|---|---|"]
     for each in sorted(found, key=lambda each: (each.module, each.mutant.line)):
         if not each.killed:
@@ -146,8 +165,12 @@ def main() -> int:
     parser.add_argument("--every", type=int, default=1, help="try a sample: every n-th mutant")
     asked, every = parser.parse_args().modules, parser.parse_args().every
     started_s = time.monotonic()
+    names = asked or list(TESTS)
+    if wrong := [text for text in map(baseline, names) if text]:
+        print(*wrong, sep="\n")
+        return 2
     found = []
-    for each in results(asked or list(TESTS), every):
+    for each in results(names, every):
         found.append(each)
         if not each.killed:
             print(f"{each.module}.py:{each.mutant.line}  {each.mutant.key}", flush=True)
