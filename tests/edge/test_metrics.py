@@ -117,6 +117,7 @@ def test_a_process_of_somebody_else_lives(monkeypatch: pytest.MonkeyPatch) -> No
     assert metrics.lives(1)
 
 
+@pytest.mark.anyio
 async def test_replies_are_counted_by_route_and_status() -> None:
     shop = Shop()
 
