@@ -10,7 +10,7 @@ checked. It decides nothing: schedules, caps and experiments come after.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import Annotated, Any
 
@@ -108,10 +108,25 @@ def _asked_later(plane: Plane) -> tuple[int, bool]:
 
 
 def decode_block(data: bytes) -> Block:
-    """The block that was encoded: some 2,000 clauses in a few milliseconds. Raises ProgramError."""
+    """The block that was encoded, in one go; `block_steps` pauses on the way."""
+    steps = block_steps(data)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            block: Block = done.value
+            return block
+
+
+def block_steps(data: bytes) -> Generator[None, None, Block]:
+    """Decodes some 2,000 clauses with a pause (`yield`) after every plane, which takes up to a
+    millisecond; the block is the return value. Raises ProgramError."""
+    planes: list[Plane] = []
     try:
         packed = _DECODER.decode(data)
-        planes = [open_plane(plane) for plane in packed.planes]
+        for plane in packed.planes:
+            yield
+            planes.append(open_plane(plane))
     except (msgspec.MsgspecError, KeyError, ValueError) as error:
         raise ProgramError(f"expected a block of the index, got {error}") from error
     rules: Sequence[int] = list(accumulate(packed.rules))

@@ -1,8 +1,8 @@
 """The compiled playbook: bytes in, decisions out; read-only, made by `compiling`, run by the edge.
 
 The bytes are a head and chunks: a thousand rules, one block of an index, some hundred fragments
-each. An edge decodes them chunk by chunk, with a pause after each for whoever else wants the
-processor. Equal programs give equal bytes.
+each. An edge decodes them chunk by chunk, a block plane by plane, with a pause after each for
+whoever else wants the processor, and lets go of them likewise. Equal programs give equal bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from decisions.engine import NOTHING, NOTHING_PAUSED, Circumstances, Control, De
 from decisions.errors import ProgramError
 from decisions.experiments import Units
 from decisions.facts import Facts, Gate
-from decisions.index import Block, Index, decode_block
+from decisions.index import Block, Index, block_steps
 from decisions.ledger import Dictionary
 from decisions.reasons import Reason, Step
 from decisions.tables import Fragment, Head, Rule, Slot
@@ -154,6 +154,16 @@ class Program:
             made = self._templates[fragment] = _TEMPLATE.decode(raw)
         return made
 
+    def pieces(self) -> list[object]:
+        """What it holds most of, in pieces: whoever holds these last and drops one by one frees
+        the program about a millisecond at a time."""
+        found: list[object] = list(_cut(tuple(self.fragments.values())))
+        for slot in self.slots.values():
+            for many in (slot.rules, slot.conditions.values(), slot.plain.values()):
+                found += _cut(tuple(many))
+            found += slot.index.blocks
+        return found
+
     def encode(self) -> bytes:
         """The program's bytes."""
         chunks: list[tuple[int, int, bytes]] = []
@@ -192,7 +202,7 @@ def _decoded(body: msgspec.Raw) -> Generator[None, None, Program]:
         if kind == _RULES:
             rules[number].extend(_RULE_CHUNK.decode(part))
         elif kind == _BLOCK:
-            blocks[number].append(decode_block(bytes(part)))
+            blocks[number].append((yield from block_steps(bytes(part))))
         elif kind == _FRAGMENTS:
             fragments |= _FRAGMENT_CHUNK.decode(part)
         else:

@@ -38,7 +38,7 @@ class Limit(msgspec.Struct, frozen=True, array_like=True):
     per_s: float
 
 
-class Arm(msgspec.Struct, frozen=True, array_like=True):
+class Arm(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What one variant shows. values: its `with`."""
 
     fragment: str

@@ -41,23 +41,16 @@ class Names:
         self._slots = tuple(program.slots)
         holdout = program.head.holdout
         self._holdout = holdout.name if holdout is not None else ""
-        self._rules = tuple(
-            tuple(rule.id for rule in slot.rules) for slot in program.slots.values()
-        )
-        self._variants = {
-            rule.id: tuple(rule.arms)
-            for slot in program.slots.values()
-            for rule in slot.rules
-            if rule.split is not None
-        }
-        self._phases = {
-            rule.id: rule.split.phase
-            for slot in program.slots.values()
-            for rule in slot.rules
-            if rule.split is not None
-        }
+        # One step of a swap, however many rules: C goes over them where it can.
+        slots = program.slots.values()
+        self._rules = tuple(tuple([rule.id for rule in slot.rules]) for slot in slots)
+        split = [
+            (rule, rule.split) for slot in slots for rule in slot.rules if rule.split is not None
+        ]
+        self._variants = {rule.id: tuple(rule.arms) for rule, _ in split}
+        self._phases = {rule.id: experiment.phase for rule, experiment in split}
         self._places = {
-            name: (number, {rule: place for place, rule in enumerate(rules)})
+            name: (number, dict(zip(rules, range(len(rules)), strict=True)))
             for number, (name, rules) in enumerate(zip(self._slots, self._rules, strict=True))
         }
 
@@ -201,10 +194,14 @@ class Served:
             self.trouble = f"{error.reason}: {error}"
             self._failed, self._failed_at = manifest, now
             return False
+        pieces: list[object] = []
         if (before := self.current) is not None:
             self._past = {**dict(list(self._past.items())[-PAST:]), before.version: before.names}
+            pieces = before.snapshot.pieces()
         self.current, self.since_s, self.trouble, self._failed = current, clock(), "", None
         settle()
+        del before
+        await _let_go(pieces)
         return True
 
     def _obey(self, pointer: Pointer) -> None:
@@ -246,8 +243,19 @@ async def _driven(steps: Generator[None, None, Snapshot]) -> Serving:
         except StopIteration as done:
             snapshot: Snapshot = done.value
             await asyncio.sleep(0)
-            return Serving(snapshot)
+            serving = Serving(snapshot)
+            del snapshot
+            await asyncio.sleep(0)
+            return serving
         await asyncio.sleep(0)
+
+
+async def _let_go(pieces: list[object]) -> None:
+    """Frees what was served before, with room for requests between any two pieces of it: all at
+    once, ten thousand rules take several milliseconds. A visit that still holds it keeps it."""
+    while pieces:
+        await asyncio.sleep(0)
+        pieces.pop()
 
 
 def opener(local: LocalCopy) -> Open:

@@ -159,6 +159,11 @@ class Membership:
         """The names of all segments that were built."""
         return self._names
 
+    def pieces(self) -> list[object]:
+        """What it holds most of: each part's rows, unmapped when this was the last to hold them."""
+        rows = (self._keys, self._bits, self._trait_rows, self._score_rows, self._interests)
+        return [*rows, self._named]
+
     def keys_at(self, rows: Iterable[int]) -> list[int]:
         """The keys that stand at these rows."""
         return [self._keys[row] for row in rows]

@@ -34,6 +34,11 @@ class Snapshot(msgspec.Struct, frozen=True):
         """The manifest's version."""
         return self.manifest.version
 
+    def pieces(self) -> list[object]:
+        """What it is made of: to be dropped one by one, when a newer one is served."""
+        members = self.membership.pieces() if self.membership is not None else []
+        return [*self.program.pieces(), *members]
+
     def is_stale(self, now_s: float) -> bool:
         """Whether it is past its date: served on, and marked."""
         return self.manifest.is_stale(now_s)

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from decisions.consent import EVERYTHING, FUNCTIONAL, PERSONALIZATION
 from decisions.errors import ProgramError
+from decisions.index import Block
 from decisions.program import CHUNK, FORMAT, Program, decode
 from tests.decisions.written import program, rule
 
@@ -44,7 +45,7 @@ def test_bytes_are_the_same_in_another_process_with_another_hash_seed() -> None:
     assert printed == {f"{program().encode().hex()}\n".encode()}
 
 
-def test_decoding_pauses_after_every_chunk() -> None:
+def test_decoding_pauses_after_every_chunk_and_every_plane_of_a_block() -> None:
     rules = [rule(f"r{number}", f"cart.items == {number + 1}") for number in range(CHUNK + 1)]
     compiled = program(rules=rules)
     steps = Program.decode_steps(compiled.encode())
@@ -56,10 +57,25 @@ def test_decoding_pauses_after_every_chunk() -> None:
             decoded = done.value
             break
         pauses += 1
-    assert pauses == 1 + 2 + len(compiled.slots["hero"].index.blocks) + 1
+    blocks = compiled.slots["hero"].index.blocks
+    assert pauses == 1 + 2 + sum(1 + len(block.planes) for block in blocks) + 1
     assert [each.id for each in decoded.slots["hero"].rules] == [each["id"] for each in rules]
     facts = {"cart": {"items": CHUNK}}
     assert decoded.decide("hero", facts, grants={"functional"}).rule == f"r{CHUNK - 1}"
+
+
+def test_its_pieces_hold_what_it_is_made_of_a_thousand_of_a_kind_at_most() -> None:
+    rules = [rule(f"r{number}", f"cart.items == {number + 1}") for number in range(CHUNK + 1)]
+    compiled = program(rules=rules)
+    hero = compiled.slots["hero"]
+    decided = compiled.decide("hero", {"cart": {"items": 1}}, grants={"functional"}, now=NOW)
+
+    portions = [piece for piece in compiled.pieces() if isinstance(piece, tuple)]
+
+    held = {id(each) for portion in portions for each in portion}
+    assert held >= {id(each) for each in (*hero.rules, *compiled.fragments.values(), decided)}
+    assert max(len(portion) for portion in portions) == CHUNK
+    assert set(hero.index.blocks) <= {one for one in compiled.pieces() if isinstance(one, Block)}
 
 
 def test_a_program_is_read_from_a_view_of_memory() -> None:

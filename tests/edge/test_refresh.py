@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import weakref
+from collections.abc import Coroutine, Generator, Iterator
+from typing import Any
 
 import pytest
 
@@ -51,6 +53,22 @@ def broken(manifest: Manifest) -> Generator[None, None, Snapshot]:
     raise Malformed("expected a program")
 
 
+def served_program(served: Served) -> Program:
+    """The one that is served now."""
+    assert served.current is not None
+    return served.current.program
+
+
+def turns_of(looking: Coroutine[Any, Any, bool]) -> Iterator[None]:
+    """The turns of an event loop that a look takes after this one."""
+    while True:
+        try:
+            looking.send(None)
+        except StopIteration:
+            return
+        yield
+
+
 async def test_a_pointer_that_moves_changes_what_is_served() -> None:
     served, pointer, clock = Served(), Pointer(), Clock()
     assert not await served.look(pointer, opened, clock)
@@ -65,6 +83,30 @@ async def test_a_pointer_that_moves_changes_what_is_served() -> None:
     assert served.current is not None
     assert served.current.version == 2
     assert served.is_ready
+
+
+def test_what_was_served_before_is_let_go_of_piece_by_piece() -> None:
+    served, pieces = Served(snapshot(1)), len(snapshot(1).pieces())
+    before = weakref.ref(served_program(served))
+    looking = served.look(Pointer(TWO), opened, Clock())
+    while served_program(served) is not TWO.program:
+        looking.send(None)
+
+    turns = sum(1 for _ in turns_of(looking))
+
+    assert turns + 1 == pieces
+    assert before() is None
+
+
+def test_a_visit_keeps_the_snapshot_that_it_began_with() -> None:
+    served = Served(snapshot(1))
+    visit = served.current
+    for _ in turns_of(served.look(Pointer(TWO), opened, Clock())):
+        pass
+    assert served.current is not visit
+    assert visit is not None
+    assert visit.program.decide("hero", {}).fragment == "hero/welcome"
+    assert visit.membership is not None and visit.membership.lookup(1) is None
 
 
 async def test_a_pointer_that_is_taken_down_changes_nothing() -> None:

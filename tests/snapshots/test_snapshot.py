@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import mmap
+import weakref
 from pathlib import Path
 
 import pytest
@@ -59,6 +61,24 @@ def test_it_is_opened_in_steps_so_that_others_may_run_between(tmp_path: Path) ->
 def test_a_playbook_without_data_has_no_membership(tmp_path: Path) -> None:
     manifest = laid_out(tmp_path, [pack("program", 1, b"p")], {"program": b"p"})
     assert opened(tmp_path, manifest).membership is None
+
+
+def test_each_part_of_the_members_is_unmapped_when_its_piece_is_dropped(tmp_path: Path) -> None:
+    compiled = compile_playbook(playbook()).encode()
+    snapshot = open_snapshot(whole(tmp_path, compiled), path_in(tmp_path))
+    pieces = snapshot.pieces()
+    mappings = [
+        weakref.ref(piece.obj)
+        for piece in pieces
+        if isinstance(piece, memoryview) and isinstance(piece.obj, mmap.mmap)
+    ]
+
+    del snapshot
+
+    assert len({mapping() for mapping in mappings}) == len(mappings) == 5
+    while pieces:
+        pieces.pop()
+    assert {mapping() for mapping in mappings} == {None}
 
 
 def test_the_bytes_stay_readable_after_the_files_are_pruned(tmp_path: Path) -> None:
