@@ -16,7 +16,7 @@ import os
 import random
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -97,8 +97,13 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
             yield Servers(folder, Server(edge, node.pid), Server(bare, app.pid))
 
 
-def cookies(folder: Path, purposes: int, visitors: int) -> Iterator[str]:
-    """The Cookie headers of visitors, signed with the node's key, each with four interests."""
+def cookies(
+    folder: Path, purposes: int, visitors: int, customers: Sequence[int] = ()
+) -> Iterator[str]:
+    """The Cookie headers of visitors, signed with the node's key, each with four interests.
+
+    customers: the members' keys that they are known by, in turn; none for strangers.
+    """
     ring, now_s, dice = KeyFile(folder / "keys" / "cookie.jwks").ring, time.time(), random.Random(5)
     names = site.program(1_000, ("hero",)).dictionary
     jar = CookieJar(lambda: ring)
@@ -111,6 +116,7 @@ def cookies(folder: Path, purposes: int, visitors: int) -> Iterator[str]:
             first_seen_s=int(now_s) - 90_000,
             visits=2,
             interests={category: dice.uniform(0.5, 20.0) for category in chosen},
+            customer=customers[number % len(customers)] if customers else 0,
         )
         choice = Choice(FUNCTIONAL | purposes, now_s - number, "banner", "1")
         written = (jar.write_choice(choice, now_s), jar.write_profile(profile, names, now_s))

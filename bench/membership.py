@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 from pytest_benchmark.fixture import BenchmarkFixture
 
+from bench import workload
 from bench.measure import ROUNDS, Times, interleaved, median, report, timed
 from decisions.program import Program
 from snapshots.columns import frame
@@ -70,7 +71,7 @@ def test_knowing_a_visitor_among_ten_million(benchmark: BenchmarkFixture, tmp_pa
 
 HEADS: Mapping[str, msgspec.Struct] = {
     KEYS: KeysHead(BUILD, 1),
-    SEGMENTS: SegmentsHead(BUILD, tuple(f"segment_{number:03}" for number in range(200))),
+    SEGMENTS: SegmentsHead(BUILD, tuple(workload.SEGMENTS)),
     TRAITS: TraitsHead(
         BUILD,
         tuple(

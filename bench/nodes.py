@@ -89,14 +89,20 @@ def processor_s(process: int) -> float:
     and does not change when others use the core of the server or, worse, that of the client: one
     that cannot keep up makes all servers look alike.
     """
-    seconds = 0.0
-    parents = {int(path.name): _stat(path) for path in Path("/proc").glob("[0-9]*")}
-    family = {process}
-    while more := {pid for pid, (parent, _) in parents.items() if parent in family} - family:
-        family |= more
-    for pid in family:
-        seconds += parents[pid][1]
-    return seconds
+    return sum(seconds for _, seconds in _family(process).values())
+
+
+def family(process: int) -> list[int]:
+    """A process and all that come from it."""
+    return sorted(_family(process))
+
+
+def _family(process: int) -> dict[int, tuple[int, float]]:
+    known = {int(path.name): _stat(path) for path in Path("/proc").glob("[0-9]*")}
+    found = {process}
+    while more := {pid for pid, (parent, _) in known.items() if parent in found} - found:
+        found |= more
+    return {pid: known[pid] for pid in found}
 
 
 def _stat(path: Path) -> tuple[int, float]:
