@@ -37,6 +37,7 @@ def test_the_page_shows_what_the_committed_results_say() -> None:
     kept = page.kept()
     assert page.page(kept) == page.PAGE.read_text(encoding="utf-8"), "make big writes it"
     assert kept[10_000_000].node is not None
+    assert kept[100_000_000].members.bytes_a_visitor < 44
 
 
 def test_a_row_in_bold_has_broken_its_budget() -> None:
