@@ -220,7 +220,7 @@ def _rule(draft: Draft, grown: Ledger) -> Rule:
         until_s=draft.until_s,
         limit=draft.limit,
         split=None if rule.experiment is None else _split(rule.id, rule.experiment, grown),
-        serves_stale=rule.when_stale == "serve",
+        serves_stale=rule.stale == "serve",
         hours=draft.hours,
         once=rule.once_per_page,
         holds=rule.hold == "session",

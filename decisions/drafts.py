@@ -46,7 +46,7 @@ class Draft(NamedTuple):
         rule = self.rule
         scheduled = self.from_s > -NEVER_S or self.until_s < NEVER_S or self.hours != ()
         held = rule.cap is not None or rule.experiment is not None or rule.once_per_page
-        return not scheduled and not held and rule.when_stale == "serve"
+        return not scheduled and not held and rule.stale == "serve"
 
     @property
     def arms(self) -> dict[str, Arm]:

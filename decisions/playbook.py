@@ -116,7 +116,7 @@ class Rule(_Written, frozen=True):
     once_per_page: bool = False  # not while a slot decided before shows one of its fragments
     cap: Cap | None = None
     hold: Literal["", "session"] = ""  # once shown in a session, the slot keeps it
-    when_stale: Literal["serve", "skip"] = "serve"  # from a snapshot that is past its date
+    stale: Literal["serve", "default"] = "serve"  # from a snapshot that is past its date
 
 
 class SegmentDecl(_Written, frozen=True):

@@ -179,7 +179,7 @@ def test_a_hold_ends_with_a_grant_a_pause_or_a_cap() -> None:
 
 
 def test_a_stale_snapshot_skips_the_rules_that_say_so() -> None:
-    compiled = program(rules=[rule("a", "true", when_stale="skip", show="hero/shoes")])
+    compiled = program(rules=[rule("a", "true", stale="default", show="hero/shoes")])
     assert decide(compiled, {}).rule == "a"
     stale = decide(compiled, {}, stale=True)
     assert stale.steps == (Step("a", Reason.STALE), Step("", Reason.DEFAULT))

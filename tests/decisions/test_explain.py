@@ -41,7 +41,7 @@ def test_what_held_a_rule_back_is_said(per: str, said: str) -> None:
         rule("capped", "cart.items >= 0", cap={"times": 1, "per": per}),
         rule("over", "cart.items > 1", until="2020-01-01"),
         rule("early", "cart.items > -1", **{"from": "2030-01-01"}),
-        rule("fresh", "cart.items < 9", when_stale="skip"),
+        rule("fresh", "cart.items < 9", stale="default"),
         rule("offer", "cart.items < 8", experiment=OFFER | {"traffic": 0}),
         rule("odd", "1 / (cart.items - 2) > 1"),
     ]

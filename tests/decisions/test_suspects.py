@@ -128,7 +128,7 @@ def test_a_whole_attribute_that_is_sensitive_is_called_by_its_name() -> None:
 
 @pytest.mark.parametrize("when", ["true", "time.hour >= 0", "time.hour < 24"])
 @pytest.mark.parametrize(
-    "held", [{"until": "2027-01-31"}, {"cap": {"times": 3, "per": "24h"}}, {"when_stale": "skip"}]
+    "held", [{"until": "2027-01-31"}, {"cap": {"times": 3, "per": "24h"}}, {"stale": "default"}]
 )
 def test_a_rule_for_everybody_above_others_is_told_with_those_below(
     when: str, held: dict[str, Any]

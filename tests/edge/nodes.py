@@ -21,7 +21,7 @@ from edge.node import free_port
 from snapshots.bundle import Packed, pack
 from snapshots.keys import PRIVATE_FILE, read_private
 from snapshots.manifest import Manifest
-from snapshots.publish import publish_built
+from snapshots.publish import TTL_S, publish_built
 from snapshots.store import open_writable
 from tests.decisions.written import playbook
 from tests.edge.shop import CATALOGUE
@@ -29,17 +29,23 @@ from tests.edge.shop import CATALOGUE
 WAIT_S = 20.0
 
 
-def publish(folder: Path, hero: str = "<h1>Welcome</h1>") -> Manifest:
+def publish(
+    folder: Path,
+    hero: str = "<h1>Welcome</h1>",
+    *,
+    rules: list[dict[str, Any]] | None = None,
+    ttl_s: float = TTL_S,
+) -> Manifest:
     """One more version of the shop, whose welcome says `hero`."""
 
     def build(ledger: Ledger | None) -> tuple[list[Packed], Ledger]:
-        written = playbook(fragments={"hero/welcome": hero})
+        written = playbook(fragments={"hero/welcome": hero}, rules=rules)
         compiled = compile_with_ledger(written, ledger, CATALOGUE)
         return [pack("program", 1, compiled.program.encode())], compiled.ledger
 
     key = read_private(folder / "keys" / PRIVATE_FILE)
     store = open_writable(str(folder / "store"))
-    return publish_built(store, "live", build, key, now_s=time.time())
+    return publish_built(store, "live", build, key, now_s=time.time(), ttl_s=ttl_s)
 
 
 class Node:

@@ -177,7 +177,7 @@ async def test_explain_tells_the_steps_in_sentences(config: Config) -> None:
 async def test_explain_decides_as_the_workers_do_under_a_control_and_past_the_date(
     config: Config,
 ) -> None:
-    again = rule("again", '"loyal" in segments', show="hero/loyal", when_stale="skip")
+    again = rule("again", '"loyal" in segments', show="hero/loyal", stale="default")
     question = {"slot": "hero", "facts": {"segments": ["loyal"]}, "grants": ["personalization"]}
     question["why_not"] = "again"
     pauses = Pauses(channel="live", number=1, paused=(Paused(kind="rule", id="again", since_s=1),))

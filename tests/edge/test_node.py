@@ -14,6 +14,7 @@ import pytest
 
 from edge.cli import main
 from edge.commands.keys import create, rotate
+from tests.decisions.written import rule
 from tests.edge.nodes import Node, kill, publish, wait_until
 
 
@@ -47,6 +48,26 @@ def test_every_worker_follows_a_new_version_and_counts_are_summed(tmp_path: Path
         text = httpx.get(f"http://127.0.0.1:{node.admin}/metrics").text
         assert 'edgewise_replies_total{route="fragment",status="200"} 20' in text
         assert "edgewise_snapshot_version 2" in text
+
+
+def test_past_its_date_a_snapshot_serves_on_but_for_the_rules_that_give_way(
+    tmp_path: Path,
+) -> None:
+    rules = [
+        rule("price", "true", show="hero/loyal", stale="default"),
+        rule("spring", "true", slot="promo", show="promo/spring"),
+    ]
+    node = Node(tmp_path)
+    publish(tmp_path, rules=rules, ttl_s=4)
+    with node.running():
+        wait_until(lambda: node.answers("readyz") == 200)
+        fresh = node.hero()
+
+        wait_until(lambda: bool(node.status()["snapshot"]["stale"]))
+        wait_until(lambda: node.hero() == "<h1>Welcome</h1>")
+
+        assert fresh == "<p>Welcome back</p>"
+        assert httpx.get(f"{node.url}/v1/fragments/promo").text == "<p>Spring</p>"
 
 
 def test_requests_that_never_end_hold_nobody_up(tmp_path: Path) -> None:

@@ -3,23 +3,15 @@
 from __future__ import annotations
 
 import json
-import time
 from pathlib import Path
 
 import httpx
 import pytest
 
-from decisions.compiling import compile_with_ledger
-from decisions.ledger import Ledger
 from edge.cli import main
 from edge.commands.keys import create
-from snapshots.bundle import Packed, pack
-from snapshots.keys import PRIVATE_FILE, read_private
-from snapshots.publish import publish_built
-from snapshots.store import open_writable
-from tests.decisions.written import OFFER, playbook, rule
-from tests.edge.nodes import Node, wait_until
-from tests.edge.shop import CATALOGUE
+from tests.decisions.written import OFFER, rule
+from tests.edge.nodes import Node, publish, wait_until
 
 RULES = [
     rule("french", 'geo.country == "FR"', slot="promo", show="promo/spring"),
@@ -27,23 +19,12 @@ RULES = [
 ]
 
 
-def publish(folder: Path) -> None:
-    """One more version of a shop that greets France."""
-
-    def build(ledger: Ledger | None) -> tuple[list[Packed], Ledger]:
-        compiled = compile_with_ledger(playbook(rules=RULES), ledger, CATALOGUE)
-        return [pack("program", 1, compiled.program.encode())], compiled.ledger
-
-    key = read_private(folder / "keys" / PRIVATE_FILE)
-    publish_built(open_writable(str(folder / "store")), "live", build, key, now_s=time.time())
-
-
 @pytest.fixture
 def words(tmp_path: Path) -> list[str]:
     """The options that name a store with one version, and its keys."""
     create(tmp_path / "keys")
     (tmp_path / "store").mkdir()
-    publish(tmp_path)
+    publish(tmp_path, rules=RULES)
     return ["--store", str(tmp_path / "store"), "--keys", str(tmp_path / "keys")]
 
 
@@ -88,7 +69,7 @@ def test_every_worker_obeys_through_a_new_version_and_a_restart_until_it_is_resu
 ) -> None:
     node = Node(tmp_path, "--workers", "2", "--dev", demo=True)
     words = ["--store", str(tmp_path / "store"), "--keys", str(tmp_path / "keys")]
-    publish(tmp_path)
+    publish(tmp_path, rules=RULES)
 
     def french() -> set[str]:
         headers = {"x-geo-country": "FR"}
@@ -106,7 +87,7 @@ def test_every_worker_obeys_through_a_new_version_and_a_restart_until_it_is_resu
         assert main(["pause", "rule", "french", *words]) == 0
         wait_until(lambda: controls() == [1, 1])
         assert french() == {""}
-        publish(tmp_path)
+        publish(tmp_path, rules=RULES)
         wait_until(lambda: {w["version"] for w in node.status()["workers"]} == {2})
         assert french() == {""}
         status = node.status()

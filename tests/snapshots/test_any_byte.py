@@ -15,6 +15,7 @@ from snapshots.publish import publish
 from snapshots.store import MemoryStore
 from snapshots.sync import Syncer
 from tests.snapshots.bundles import KEY, NOW_S, publish_to, store_with, syncer_of
+from tests.snapshots.populations import Visitor, membership
 
 HINT = channel_path("live")
 REFUSALS = {"malformed", "unknown-key", "bad-signature", "hash-mismatch"}
@@ -75,20 +76,26 @@ def test_every_byte_of_a_small_bundle_counts(tmp_path: Path) -> None:
     assert syncer.once().version == 2
 
 
-def test_random_bytes_of_a_larger_bundle_count(tmp_path: Path) -> None:
+def test_random_bytes_of_a_larger_bundle_with_its_members_count(tmp_path: Path) -> None:
     random_ = random.Random(5)
     store = MemoryStore()
     publish_to(store, b"before", now_s=NOW_S - 1)
-    publish_to(store, random_.randbytes(2**20))
-    syncer, paths = behind(tmp_path, store), fetched(store)
-    places = (
-        (path, random_.randrange(len(store.objects[path])), random_.randrange(1, 256))
-        for path in random_.choices(paths, k=60)
-    )
+    people = {
+        random_.getrandbits(64): Visitor(random_.getrandbits(11), 1, 2, random_.random())
+        for _ in range(4_000)
+    }
+    parts = [pack("program", 1, random_.randbytes(2**18)), *membership(people)]
+    ledger = read_ledger(store, KEY.public())
+    assert ledger.ledger
+    publish(store, "live", parts, ledger.ledger, KEY, since=ledger, now_s=NOW_S)
+    paths = fetched(store)
+    seen: list[tuple[str, int]] = []
+    for number, path in enumerate(paths * 12):  # a new node each: what is good, a node keeps
+        syncer = behind(tmp_path / str(number), store)
+        place = (path, random_.randrange(len(store.objects[path])), random_.randrange(1, 256))
+        seen += refusals(syncer, store, iter([place]))
 
-    seen = list(refusals(syncer, store, places))
-
-    assert len(seen) == 60
+    assert len(seen) == 12 * len(paths) == 12 * (1 + len(parts))
     assert {version for _, version in seen} == {1}
     assert {reason for reason, _ in seen} <= REFUSALS
     assert syncer.once().version == 2

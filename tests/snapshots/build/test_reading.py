@@ -143,7 +143,7 @@ def test_every_error_of_every_file_is_told_at_once(tmp_path: Path) -> None:
     keys = (
         "id, slot, when, band, show, experiment, with, from, until, hours, once_per_page, cap, hold"
     )
-    assert [line.replace(", when_stale", "") for line in found] == [
+    assert [line.replace(", stale", "") for line in found] == [
         "fragments/hero/a.json:1:1: fragment hero/a is there twice, first as fragments/hero/a.html",
         "fragments/hero/c.htm:1:1: expected .html, got .htm",
         "fragments/hero/d.html:2:1: expected UTF-8, got the byte 0xff",
