@@ -4,6 +4,7 @@ a client that only counts. Nothing is timed here but requests."""
 from __future__ import annotations
 
 import contextlib
+import http.client
 import itertools
 import os
 import selectors
@@ -12,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -80,6 +81,42 @@ def wait_for(url: str) -> None:
                 return
         time.sleep(0.02)
     raise TimeoutError(f"expected {url} to answer within {READY_S} s")
+
+
+def each_worker(port: int, status: str, workers: int) -> list[http.client.HTTPConnection]:
+    """A kept-alive connection to each of a node's workers, which share the port.
+
+    status: the address of its /status. Raises TimeoutError for workers that do not come up.
+    """
+    until_s = time.monotonic() + READY_S
+    found: dict[int, http.client.HTTPConnection] = {}
+    while time.monotonic() < until_s:
+        with contextlib.suppress(httpx.HTTPError):
+            told = httpx.get(status, timeout=2.0).json()
+            pids = [worker["pid"] for worker in told["workers"]]
+            if told["is_ready"] and len(pids) == workers:
+                connection = http.client.HTTPConnection("127.0.0.1", port, timeout=READY_S)
+                connection.request("GET", "/_ew/healthz")
+                connection.getresponse().read()
+                if found.setdefault(_holder(connection, pids), connection) is not connection:
+                    connection.close()
+        if len(found) == workers:
+            return list(found.values())
+        time.sleep(0.02)
+    raise TimeoutError(f"expected {workers} workers behind port {port} within {READY_S} s")
+
+
+def _holder(connection: http.client.HTTPConnection, pids: Iterable[int]) -> int:
+    """Which of these processes holds the other end of a connection on this machine."""
+    ends = [f":{connection.port:04X}", f":{connection.sock.getsockname()[1]:04X}"]
+    lines = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    (inode,) = (line[9] for line in lines if [line[1][-5:], line[2][-5:]] == ends)
+    for pid in pids:
+        for held in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):  # closed meanwhile
+                if str(held.readlink()) == f"socket:[{inode}]":
+                    return pid
+    raise ValueError(f"expected one of {pids} at the other end of {ends}")
 
 
 def processor_s(process: int) -> float:
