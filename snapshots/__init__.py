@@ -28,5 +28,6 @@ Read in this order; a module imports only from the ones above it:
     controls      follows the control object
     sync          poll, trust, fetch, verify, point
     eventlog      rows in, rotating NDJSON files out
+    eventfiles    event files of a folder or a store in, rows out, each once
     build         data in, a signed snapshot out (a package with a map of its own)
 """
