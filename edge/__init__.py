@@ -3,11 +3,13 @@
 Read in this order; a module imports only from the ones above it:
 
     errors        what can go wrong at the edge, and what to do about it
+    cdns          which headers of each CDN say what of a visitor
     config        every setting, with its unit, its default and its reason
     problems      RFC 9457 problem documents
     metrics       counters in shared memory, summed over workers
     wire          bodies and queries in, typed values out; replies out
     exchange      one HTTP exchange: body in within its limit, reply out, who may write
+    proxies       whose word counts about a visitor's place and address
     keyring       the secrets that sign: a JWKS in, keys out; reloads while serving
     tokens        HS256 JWTs: sign, verify, why not
     cookies       signed cookies: read, verify, write

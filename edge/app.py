@@ -30,6 +30,7 @@ from edge.intake import Intake
 from edge.keyring import KeyRing
 from edge.metrics import Metrics
 from edge.previews import Previews
+from edge.proxies import Proxies
 from edge.refresh import Served
 from edge.routes import assets, choices, events, fragments, preview, visits
 from edge.services import DECIDE, Complaints, RateLimit, Services
@@ -78,6 +79,7 @@ def create_services(
     return Services(
         config=config,
         clock=clock,
+        proxies=Proxies(config, counters.count),
         served=served,
         reception=Reception(jar, ring, Context(config), clock),
         exposures=exposures,
@@ -133,6 +135,7 @@ class Edge:
         take to send a body; None where no event loop runs."""
         mount = services.config.mount
         self.services, self._count = services, services.metrics.count
+        self._headers = services.proxies.headers
         self._start, self._stop, self._body_s = start, stop, body_s
         self._slot = f"{mount}/v1/fragments/"
         self._hot = {(e.method, mount + e.path): e for e in ROUTES if "{" not in e.path}
@@ -159,7 +162,7 @@ class Edge:
             await self._other(scope, receive, send)
             return
         if method == "GET":  # no body to wait for
-            reply = self._reply(entry, scope, exchange.headers_of(scope), b"")
+            reply = self._reply(entry, scope, self._headers(scope), b"")
         else:
             reply = await self._answer(entry, scope, receive)
         await send(
@@ -168,7 +171,7 @@ class Edge:
         await send({"type": "http.response.body", "body": reply.body})
 
     async def _answer(self, entry: Entry, scope: Scope, receive: Receive) -> Reply:
-        headers, body = exchange.headers_of(scope), b""
+        headers, body = self._headers(scope), b""
         if entry.method != "GET":
             try:
                 most = self.services.config.max_body_bytes

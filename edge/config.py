@@ -7,6 +7,8 @@ reads the environment.
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import socket
 import tomllib
 import types
@@ -17,10 +19,12 @@ from typing import Annotated, Any
 
 import msgspec
 
+from edge.cdns import CDNS, NONE, Cdn
 from edge.errors import SettingError
 from snapshots.trust import MAX_BUNDLE_BYTES
 
 ENVIRONMENT_PREFIX = "EDGEWISE_"
+AUTO = "auto"
 
 
 def about(reason: str, unit: str = "") -> msgspec.Meta:
@@ -79,16 +83,23 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = ()
     trusted_proxies: Annotated[
         tuple[str, ...],
-        about("addresses whose X-Forwarded-For is believed, for the rate limit only"),
-    ] = ("127.0.0.1", "::1")
-
+        about("addresses and networks that are believed about a visitor's place and address"),
+    ] = ("127.0.0.0/8", "::1")
+    cdn: Annotated[
+        str, about(f"whose headers tell place and address: one of {', '.join(CDNS)}")
+    ] = NONE
     country_header: Annotated[
         str,
-        about("header in which the CDN or proxy puts the country; it must overwrite a client's"),
-    ] = "x-geo-country"
-    region_header: Annotated[str, about("the same for the region")] = "x-geo-region"
-    city_header: Annotated[str, about("the same for the city")] = "x-geo-city"
-    continent_header: Annotated[str, about("the same for the continent")] = "x-geo-continent"
+        about(
+            "header of the country; auto: as cdn has it; empty: none; NAME:KEY for key=value lists"
+        ),
+    ] = AUTO
+    region_header: Annotated[str, about("the same for the region")] = AUTO
+    city_header: Annotated[str, about("the same for the city")] = AUTO
+    continent_header: Annotated[str, about("the same for the continent")] = AUTO
+    client_header: Annotated[
+        str, about("the same for the visitor's address; without it X-Forwarded-For says it")
+    ] = AUTO
 
     poll_interval_s: Annotated[
         float, about("how often the store is asked; an offset by node name spreads a fleet", "s")
@@ -164,6 +175,13 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def cookies_at(self) -> str:
         """The `Path` of the cookies."""
         return self.cookie_path or self.mount
+
+    @property
+    def told(self) -> Cdn:
+        """Which headers say what: those of the CDN, but for those that have a setting."""
+        auto = CDNS[self.cdn]
+        chosen = ((name, getattr(self, f"{name}_header")) for name in Cdn._fields)
+        return auto._replace(**{name: header for name, header in chosen if header != AUTO})
 
     @property
     def run_dir(self) -> Path:
@@ -250,6 +268,7 @@ def _typed(kind: Any, value: Any, place: str) -> Any:
         ) from error
 
 
+_HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+(?::\w+)?")
 _AT_LEAST = {"port": 0, "workers": 1, "max_body_bytes": 1_024, "max_query_bytes": 256}
 _AT_LEAST |= dict.fromkeys(("max_events", "max_slots", "log_queue", "events_per_minute"), 1)
 _AT_LEAST |= dict.fromkeys(("max_clients", "max_tokens_cached"), 1)
@@ -268,7 +287,24 @@ def _checked(config: Config) -> Config:
             f"expected mount to start with / and not to end with it, got {config.mount!r}"
         )
     host_and_port(config.admin)
+    _check_proxies(config)
     return config
+
+
+def _check_proxies(config: Config) -> None:
+    """Raises SettingError if it is not clear who is believed about what."""
+    for text in config.trusted_proxies:
+        try:
+            ipaddress.ip_network(text)
+        except ValueError as error:
+            raise SettingError(
+                f"expected addresses and networks, got {error} - at trusted_proxies"
+            ) from error
+    if config.cdn not in CDNS:
+        raise SettingError(f"expected one of {', '.join(CDNS)}, got {config.cdn!r} - at cdn")
+    for name, header in config.told._asdict().items():
+        if header and not _HEADER.fullmatch(header):
+            raise SettingError(f"expected a header's name, got {header!r} - at {name}_header")
 
 
 def host_and_port(address: str) -> tuple[str, int]:

@@ -11,12 +11,12 @@ import re
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from cachetools import LRUCache
 
 from decisions.events import MAX_WORD
-from edge import wire
+from edge import cdns, wire
 from edge.config import Config
 
 Headers = Mapping[bytes, bytes]
@@ -24,10 +24,12 @@ Values: TypeAlias = tuple[bytes | None, ...]
 
 # Bytes that are looked at: headers may be as long as the server takes, and readings are remembered.
 MAX_PLACE, MAX_AGENT, MAX_HINT, MAX_LANGUAGE = 256, 512, 8, 128
+MAX_LIST = 1_024  # of a header that lists what it says
 MAX_REMEMBERED, MAX_CONTEXTS = 1_024, 4_096  # bytes of what is remembered together, and how many
 
+PLACES = ("country", "continent", "region", "city")
 _COUNTRY = re.compile(rb"[A-Za-z]{2}")
-_NOWHERE = {b"XX", b"T1", b"ZZ"}  # what CDNs send for unknown and for Tor
+_NOWHERE = {b"XX", b"T1", b"ZZ", b"RESERVED"}  # what CDNs send for unknown, Tor, private addresses
 _PLACE = re.compile(r"[\w .,'()/-]{1,64}")
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 _UTM = [(f"utm.{n}", f"utm_{n}") for n in ("source", "medium", "campaign", "term", "content")]
@@ -59,18 +61,12 @@ class Context:
     """Reads what a request says of place, device and page."""
 
     def __init__(self, config: Config) -> None:
-        self._places = tuple(
-            (f"geo.{name}", header.lower().encode())
-            for name, header in (
-                ("country", config.country_header),
-                ("continent", config.continent_header),
-                ("region", config.region_header),
-                ("city", config.city_header),
-            )
-            if header
-        )
-        places = [header for _, header in self._places]
-        self.headers = (*places, b"user-agent", b"sec-ch-ua-mobile", b"accept-language")
+        told = config.told._asdict()
+        places = [(f"geo.{name}", *cdns.parts(told[name])) for name in PLACES if told[name]]
+        said = [*dict.fromkeys(header for _, header, _ in places)]
+        # Attribute, place of its header among the values, key in that header.
+        self._places = [(name, said.index(header), key) for name, header, key in places]
+        self.headers = (*said, b"user-agent", b"sec-ch-ua-mobile", b"accept-language")
         self._remembered: LRUCache[Values, dict[str, Any]] = LRUCache(MAX_CONTEXTS)
 
     def facts(
@@ -89,8 +85,9 @@ class Context:
     def _read(self, values: Values) -> dict[str, Any]:
         """What these headers say, remembered for the next page of whoever sends them."""
         facts: dict[str, Any] = {}
-        *places, agent, hint, language = values
-        for (name, _), raw in zip(self._places, places, strict=True):
+        *said, agent, hint, language = values
+        for name, place, key in self._places:
+            raw = _listed(said[place], key) if key else said[place]
             if raw and len(raw) <= MAX_PLACE and (value := _place(name, raw)):
                 facts[name] = value
         if agent:
@@ -139,12 +136,23 @@ def _host(url: str) -> str:
         return ""
 
 
+def _listed(raw: bytes | None, key: bytes) -> bytes:
+    """The value of one key of `key=value,key=value`; b"" without it."""
+    for pair in (raw or b"")[:MAX_LIST].split(b","):
+        name, _, value = pair.partition(b"=")
+        if name.strip() == key:
+            return value
+    return b""
+
+
 @functools.lru_cache(maxsize=4_096)
 def _place(name: str, raw: bytes) -> str:
+    if raw.upper() in _NOWHERE:
+        return ""
     if name == "geo.country":
-        country = raw.upper()
-        known = _COUNTRY.fullmatch(country) and country not in _NOWHERE
-        return country.decode() if known else ""
+        return raw.upper().decode() if _COUNTRY.fullmatch(raw) else ""
+    if b"%" in raw:  # CloudFront and Vercel encode what is not ASCII
+        raw = unquote_to_bytes(raw)
     text = raw.decode("utf-8", "replace").strip()
     return text if _PLACE.fullmatch(text) else ""
 

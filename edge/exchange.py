@@ -100,20 +100,3 @@ def check_may_write(headers: dict[bytes, bytes], origins: Collection[str]) -> No
     if not friendly and origin not in origins:
         came = origin or (site or b"").decode("latin-1")
         raise Refused(403, "foreign-origin", f"expected a page of this site, got {came}")
-
-
-def client_address(scope: Scope, headers: dict[bytes, bytes], trusted: Collection[str]) -> str:
-    """Who asks: the peer, or the last address before it that no trusted proxy vouches for.
-
-    Used for the rate limit only, never stored.
-    """
-    client = scope.get("client")
-    address = client[0] if client else ""
-    forwarded = headers.get(b"x-forwarded-for")
-    if not forwarded or (address and address not in trusted):
-        return address
-    for hop in reversed(forwarded.decode("latin-1").split(",")):
-        address = hop.strip()[:64]
-        if address not in trusted:
-            break
-    return address

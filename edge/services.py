@@ -13,11 +13,12 @@ from dataclasses import dataclass
 from cachetools import LRUCache, TTLCache
 
 from edge.config import Config
-from edge.exchange import Scope, client_address
+from edge.exchange import Scope
 from edge.exposure import Exposures
 from edge.intake import Intake
 from edge.metrics import Metrics
 from edge.previews import Previews
+from edge.proxies import Proxies
 from edge.refresh import Served
 from edge.sinks.sink import Sink
 from edge.visit import Reception
@@ -73,6 +74,7 @@ class Services:
 
     config: Config
     clock: Callable[[], float]
+    proxies: Proxies
     served: Served
     reception: Reception
     exposures: Exposures
@@ -86,5 +88,4 @@ class Services:
 
     def allows(self, scope: Scope, headers: dict[bytes, bytes], events: int) -> bool:
         """Whether who asks may send this many events more."""
-        client = client_address(scope, headers, self.config.trusted_proxies)
-        return self.limit.allows(client, events)
+        return self.limit.allows(self.proxies.client(scope, headers), events)

@@ -49,7 +49,7 @@ async def ask(
         "path": path,
         "query_string": query,
         "headers": list(headers),
-        "client": ("192.0.2.1", 1),
+        "client": ("127.0.0.1", 1),  # a proxy that hands on whatever it is told
         "server": ("127.0.0.1", 80),
         "scheme": "http",
         "root_path": "",
