@@ -79,11 +79,7 @@ def publish(
     """The build with its progress and its table on the terminal. now: a date or time, None for
     this moment. most_moved: percent of a slot's visitors, None for as many as it likes. Raises what
     `pipeline.build` raises, and CannotServe without the build extra."""
-    if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
-        raise CannotServe(
-            f"expected the build extra, {', '.join(missing)} is not installed: "
-            "pip install 'edgewise[build]'"
-        )
+    need_the_extra()
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -117,6 +113,15 @@ def publish(
         )
     _tell(console, report, store)
     return report
+
+
+def need_the_extra() -> None:
+    """Raises CannotServe where what computes is not installed."""
+    if missing := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
+        raise CannotServe(
+            f"expected the build extra, {', '.join(missing)} is not installed: "
+            "pip install 'edgewise[build]'"
+        )
 
 
 def _changes(review: Review) -> str:

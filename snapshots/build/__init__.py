@@ -23,8 +23,10 @@ Read in this order; a module imports only from the ones above it:
     interests       faded purchases per customer
     assemble        columns and program in, parts out
     patches         the version before and new membership parts in, the patches between them out
+    population      two memberships in; a sample of their members out, as either knows them
     review          the version before and the next one's parts in; what it would change out
     pipeline        the whole way, with progress
+    anew            a published version's definitions and other data in, its membership out
 """
 
 from __future__ import annotations

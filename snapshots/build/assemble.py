@@ -18,6 +18,7 @@ from decisions import program as programs
 from decisions.program import Program
 from snapshots import membership
 from snapshots.build.identity import TRAIT, as_text, visitor_keys
+from snapshots.build.interests import landmark_s
 from snapshots.build.segments import SCORE, SEGMENT, Definitions, texts
 from snapshots.build.sources import Interests
 from snapshots.bundle import Packed, pack
@@ -91,33 +92,33 @@ def beside(answers: Any, strongest: Any) -> Any:
     return joined.select(*answers.columns, "interests", "weights")
 
 
-def membership_parts(
-    table: pa.Table,
-    categories: Sequence[str],
-    top: int,
-    salt: str,
-    now_s: float,
-    weighed_at_s: int,
-) -> list[Packed]:
-    """The parts of the membership. table: what `beside` gives, in any order. weighed_at_s: the
-    landmark of its weights.
+def membership_of(table: pa.Table, record: Record, salt: str) -> dict[str, bytearray]:
+    """The membership's raw parts by name. table: what `beside` gives, in any order.
 
     Raises DataRefused when two customers have one key.
     """
     keys = visitor_keys(salt, table["customer"].to_pylist())
     order = pc.sort_indices(keys)
     table, rows = table.take(order), len(keys)
-    parts = encode_membership(
+    weighed_at_s = landmark_s(record.now_s, record.half_life_s)
+    return encode_membership(
         _buffer(keys.take(order), 8),
-        built_at_s=int(now_s),
+        built_at_s=int(record.now_s),
         segments=[
             (name, _buffer(table[f"{SEGMENT}{name}"].cast(pa.uint8()), 1))
             for name in _names(table, SEGMENT)
         ],
         traits={f"{name}": _trait(table[f"{TRAIT}{name}"]) for name in _names(table, TRAIT)},
         scores={name: _score(table[f"{SCORE}{name}"]) for name in _names(table, SCORE)},
-        interests=_interests(table, categories, top if rows else 0, weighed_at_s),
+        interests=_interests(
+            table, record.categories, record.interests.top if rows else 0, weighed_at_s
+        ),
     )
+
+
+def membership_parts(table: pa.Table, record: Record, salt: str) -> list[Packed]:
+    """The same, ready for a store."""
+    parts = membership_of(table, record, salt)
     return [pack(name, membership.FORMAT, raw) for name, raw in sorted(parts.items())]
 
 

@@ -178,15 +178,7 @@ def _with_data(
     record = population.record
 
     def members(salt: str) -> list[Packed]:
-        top = record.interests.top
-        parts = assemble.membership_parts(
-            population.table,
-            record.categories,
-            top,
-            salt,
-            record.now_s,
-            interests.landmark_s(record.now_s, record.half_life_s),
-        )
+        parts = assemble.membership_parts(population.table, record, salt)
         return [*parts, assemble.record_part(record)]
 
     on_progress(_stage("parts", f"{record.customers:,} customers"))

@@ -1,31 +1,29 @@
 """The version that is served and the parts of the next in; what it would change for whom out, or
 Unapproved where that is more than a policy allows.
 
-Asked before anything is written. The visitors are a sample of the members, known by hashes only,
-each with what the old version and the new one hold of them, and one of whom nothing is known.
+Asked before anything is written. The visitors are a sample of the members of both, each with what
+the old version and the new one hold of them, and one of whom nothing is known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from itertools import chain
 
 import msgspec
 
-from decisions.changes import Share, Visitor, compared
-from decisions.consent import EVERYTHING, SENSITIVE
-from decisions.interest import fade, score
+from decisions.changes import Share, compared
 from decisions.program import Program
 from decisions.program import decode as decode_program
+from snapshots.build.population import Version, both, members_of, sampled, stranger
 from snapshots.bundle import Packed, unpack
 from snapshots.contents import PROGRAM, RECORD
 from snapshots.errors import NotThere, Unapproved, Unreadable, Untrusted
 from snapshots.manifest import Manifest, part_path
-from snapshots.membership import KEYS, MAGIC, Member, Membership
+from snapshots.membership import MAGIC
 from snapshots.store import ReadableStore
 
 SAMPLE = 2_000  # members; a share of them is right to two percent
-GRANTS = EVERYTHING & ~SENSITIVE
 
 
 class _Record(msgspec.Struct):
@@ -66,16 +64,15 @@ def review(
             for part in before.parts
             if part.name in (PROGRAM, RECORD, *MAGIC)
         }
-        old, was = decode_program(stored[PROGRAM]), _members(stored)
+        old = Version(decode_program(stored[PROGRAM]), members_of(stored))
     except (NotThere, Untrusted, Unreadable, KeyError):
         return None
     raw = {part.ref.name: unpack(part.ref, part.stored) for part in parts}
-    new, now = decode_program(raw[PROGRAM]), _members(raw)
-    keys = list(_sample(now))
-    pairs = [(_visitor(was, key, now_s), _visitor(now, key, now_s)) for key in keys]
-    stranger = Visitor({}, GRANTS, now_s)
-    slots = compared(old, new, [*pairs, (stranger, stranger)])
-    return Review(before.version, slots, _emptied(new, _sizes(stored), _sizes(raw)))
+    new = Version(decode_program(raw[PROGRAM]), members_of(raw))
+    members = both(old, new, sampled((old.members, new.members), SAMPLE), now_s)
+    nobody = stranger(now_s)
+    slots = compared(old.program, new.program, chain(members, [(nobody, nobody)]))
+    return Review(before.version, slots, _emptied(new.program, _sizes(stored), _sizes(raw)))
 
 
 def judge(found: Review | None, policy: Policy) -> None:
@@ -100,33 +97,6 @@ def judge(found: Review | None, policy: Policy) -> None:
         )
     if too_much:
         raise Unapproved(found.version, too_much)
-
-
-def _members(raw: Mapping[str, bytes]) -> Membership | None:
-    parts = {name: part for name, part in raw.items() if name in MAGIC}
-    return Membership.open(parts) if KEYS in parts else None
-
-
-def _sample(members: Membership | None) -> Iterator[int]:
-    """The keys of some members, spread evenly; keys are hashes, so that is by chance."""
-    if members is not None:
-        yield from members.keys_at(range(0, members.rows, max(1, members.rows // SAMPLE)))
-
-
-def _visitor(members: Membership | None, key: int, now_s: float) -> Visitor:
-    member = members.lookup(key) if members is not None else None
-    facts = _facts(member, now_s) if member is not None else {}
-    return Visitor(facts, GRANTS, now_s, unit=f"{key:016x}")
-
-
-def _facts(member: Member, now_s: float) -> dict[str, Any]:
-    age_s = now_s - member.weighed_at_s
-    return {
-        "segments": member.segments,
-        "traits": member.traits,
-        "scores": member.scores,
-        "interest": {name: score(fade(weight, age_s)) for name, weight in member.interests.items()},
-    }
 
 
 def _sizes(raw: Mapping[str, bytes]) -> dict[str, int]:

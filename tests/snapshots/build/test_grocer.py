@@ -208,7 +208,7 @@ def test_the_same_data_gives_the_same_bytes_again(population: Population) -> Non
     again = compute(read_playbook(GROCER), read_sources(GROCER), DATA, NOW_S)
     assert again.record == population.record
     parts = [
-        membership_parts(each.table, each.record.categories, 8, "0011223344556677", NOW_S, 1)
+        membership_parts(each.table, each.record, "0011223344556677")
         for each in (population, again)
     ]
     assert parts[0] == parts[1]
