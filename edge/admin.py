@@ -142,6 +142,7 @@ class Admin:
             "edgewise_sync_last_attempt_seconds": int(sync.last_attempt_s),
             "edgewise_sync_last_success_seconds": int(sync.last_success_s),
             "edgewise_sync_next_poll_seconds": int(sync.next_poll_at_s),
+            "edgewise_control_last_success_seconds": int(sync.control_last_success_s),
             "edgewise_control_number": sync.pauses.number,
             "edgewise_paused": len(sync.pauses.paused),
         }

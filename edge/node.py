@@ -1,6 +1,6 @@
 """One process per node: it syncs, answers the admin listener, and starts Granian's workers.
 
-The syncer and the listener live in a thread with an event loop of its own; the main thread is
+The syncer, what follows the control object, and the listener have a thread each; the main thread is
 Granian's supervisor. Workers are processes, even one: they map what was fetched here. On SIGTERM
 readiness fails first, then what is under way is finished, then the event logs are closed.
 """
@@ -43,6 +43,7 @@ from snapshots.sync import Syncer
 from snapshots.trust import Limits
 
 LOCK = "lock"
+STOP_S = 2.0  # how long the end waits for fetches under way
 BACKLOG = 2_048  # connections that wait for a worker; a burst of a page's users
 
 _LOG = logging.getLogger("edgewise")
@@ -149,7 +150,8 @@ class Forgotten(dict[int, float]):
 
 
 class Background:
-    """The thread beside the supervisor: sync loop and admin listener."""
+    """The threads beside the supervisor: two loops that ask the store, neither of which waits for
+    the other, and the admin listener."""
 
     def __init__(self, config: Config, clock: Callable[[], float] = time.time) -> None:
         self._config, self._clock = config, clock
@@ -170,25 +172,31 @@ class Background:
             config, lambda: self.syncer.status, self._served, lambda: self._keys_trouble, clock
         )
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="node", daemon=True)
+        self._threads = [
+            threading.Thread(target=target, name=name, daemon=True)
+            for name, target in (
+                ("listener", self._listen),
+                ("sync", lambda: self._repeat(self.sync)),
+                ("control", lambda: self._repeat(self.control)),
+            )
+        ]
 
     def start(self) -> None:
-        """Opens the local copy, then starts the thread: workers find it at once."""
+        """Opens the local copy, then starts the threads: workers find it at once."""
         self.syncer.start()
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
-        """Ends the thread; a fetch under way is left where it is."""
+        """Ends the threads; a fetch under way is left where it is."""
         self._stopping.set()
-        self._thread.join(timeout=5.0)
+        until_s = time.monotonic() + STOP_S
+        for thread in self._threads:
+            thread.join(timeout=max(0.0, until_s - time.monotonic()))
 
     def sync(self) -> float:
         """One attempt, with the keys of the moment; how long to wait before the next."""
-        try:
-            self._local.keys = worker.publisher_keys(self._config)
-            self._keys_trouble = ""
-        except KeysRefused as error:
-            self._keys_trouble = str(error)
+        self._refresh_keys()
         before = self.syncer.status
         status = self.syncer.once()
         if status.refused and (
@@ -196,6 +204,24 @@ class Background:
         ):
             _LOG.warning("sync: %s: %s", status.refused.reason, status.refused.what)
         return status.next_poll_s
+
+    def control(self) -> float:
+        """One look at the control object, with the keys of the moment; how long to wait before the
+        next."""
+        self._refresh_keys()
+        controls = self.syncer.controls
+        before = controls.trouble
+        wait_s = controls.once(self._clock())
+        if controls.trouble not in ("", before):
+            _LOG.warning("control: %s", controls.trouble)
+        return wait_s
+
+    def _refresh_keys(self) -> None:
+        try:
+            self._local.keys = worker.publisher_keys(self._config)
+            self._keys_trouble = ""
+        except KeysRefused as error:
+            self._keys_trouble = str(error)
 
     def _open(self, manifest: Manifest, path_of: PathOf) -> Snapshot:
         self._opened = open_snapshot(manifest, path_of)
@@ -208,10 +234,19 @@ class Background:
         served = opened is not None and opened.version == self.syncer.status.version
         return opened if served else None
 
-    def _run(self) -> None:
-        asyncio.run(self._both())
+    def _repeat(self, ask: Callable[[], float]) -> None:
+        while not self._stopping.is_set():
+            try:
+                wait_s = ask()
+            except Exception:  # the shell of a loop: whatever it was, try again
+                _LOG.exception("asking the store failed in a way that it should not")
+                wait_s = self._config.poll_interval_s
+            self._stopping.wait(wait_s)
 
-    async def _both(self) -> None:
+    def _listen(self) -> None:
+        asyncio.run(self._listener())
+
+    async def _listener(self) -> None:
         host, port = host_and_port(self._config.admin)
         server = Server(
             self.admin.app,
@@ -223,23 +258,10 @@ class Background:
             log_enabled=False,
         )
         granian.addFilter(_not_of_embedding)
-        listener = asyncio.create_task(server.serve())
-        try:
-            await self._sync()
-        finally:
-            server.stop()  # type: ignore[no-untyped-call] # Granian's embedding has no types here
-            await listener
-
-    async def _sync(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                wait_s = await asyncio.to_thread(self.sync)
-            except Exception:  # the shell of the sync loop: whatever it was, try again
-                _LOG.exception("sync failed in a way that it should not")
-                wait_s = self._config.poll_interval_s
-            until_s = time.monotonic() + wait_s
-            while time.monotonic() < until_s and not self._stopping.is_set():
-                await asyncio.sleep(0.1)
+        serving = asyncio.create_task(server.serve())
+        await asyncio.to_thread(self._stopping.wait)
+        server.stop()  # type: ignore[no-untyped-call] # Granian's embedding has no types here
+        await serving
 
 
 def _not_of_embedding(record: logging.LogRecord) -> bool:

@@ -148,7 +148,7 @@ class Pointer(Protocol):
         ...
 
     def control(self) -> Pauses | None:
-        """What is stopped, None for nothing."""
+        """What is stopped, None while no list is there."""
         ...
 
 
@@ -205,10 +205,11 @@ class Served:
         return True
 
     def _obey(self, pointer: Pointer) -> None:
-        """What is stopped by now. A list that cannot be read ends no pause; the node says why."""
+        """What is stopped by now. A list that cannot be read, or that somebody deleted, ends no
+        pause; the node says why, or puts it there again."""
         with contextlib.suppress(SnapshotError):
-            pauses = pointer.control() or NO_PAUSES
-            if pauses == self.control:
+            pauses = pointer.control()
+            if pauses is None or pauses == self.control:
                 return
             self.control = pauses
             if self.current is not None:

@@ -25,6 +25,7 @@ Read in this order; a module imports only from the ones above it:
     local         the copy on a node's disk: what a cold start and the workers open
     download      a part from a store onto that disk, gone on with where it broke off
     upgrade       a part that is here in an older state, made the newer one by patches
+    polling       how long to wait before the next poll; pure
     controls      follows the control object
     sync          poll, trust, fetch, verify, point
     eventlog      rows in, rotating NDJSON files out

@@ -9,7 +9,8 @@
     serving.jws          what to serve now: removed at start, written when every part of it was
                          verified since; workers look at its file status and open what it names
 
-One process writes (the node's), any number read, and nobody else: what lies here is private, and
+One process writes (the node's; `obey` may run while all else does, as what it writes nothing else
+does), any number read, and nobody else: what lies here is private, and
 a folder that belongs to another user is refused, because workers open parts without hashing them
 again. Whatever the disk refuses is DiskRefused, and what was there before is still there.
 """
@@ -211,9 +212,13 @@ class LocalCopy:
             self._seen_control = seen
         return self._control
 
-    def control_signer(self) -> str:
-        """The id of the key that signed it; it was verified."""
-        return signing.signer(self._read(CONTROL))
+    def control_token(self) -> bytes:
+        """The signed bytes of that object, b"" if there are none."""
+        return self._read(CONTROL)
+
+    def has_control(self) -> bool:
+        """Whether there is one: somebody may have cleared the cache."""
+        return (self.directory / CONTROL).exists()
 
     def obey(self, token: bytes) -> None:
         """This control object is the newest, and was verified."""

@@ -2,13 +2,12 @@
 
 It lives in the node's process. Everything it believes comes from `signing`, `trust` and `bundle`;
 it only carries bytes, in an order that loses nothing: parts, then the open, then the mark on disk,
-then the pointer that workers follow.
+then the pointer that workers follow. The control object is followed beside it (`controls`), by a
+loop of its own: neither waits for the other.
 """
 
 from __future__ import annotations
 
-import hashlib
-import math
 from collections.abc import Callable
 
 import msgspec
@@ -28,14 +27,11 @@ from snapshots.errors import (
 from snapshots.local import LocalCopy
 from snapshots.manifest import LedgerRef, Manifest, channel_path
 from snapshots.pauses import NO_PAUSES, Pauses
+from snapshots.polling import INTERVAL_S, next_poll_s
 from snapshots.snapshot import PathOf, open_snapshot
 from snapshots.store.protocol import Fetched, ReadableStore
 from snapshots.trust import Limits, accept
 from snapshots.upgrade import upgrade
-
-INTERVAL_S = 5.0
-LONGEST_BACK_OFF_S = 60.0  # an origin that comes back is noticed within a minute
-DOUBLINGS = 10
 
 Opens = Callable[[Manifest, PathOf], object]
 
@@ -77,12 +73,14 @@ class SyncStatus(msgspec.Struct, frozen=True, kw_only=True):
     next_poll_at_s: float = 0.0
     pauses: Pauses = NO_PAUSES
     control_trouble: str = ""
+    control_last_success_s: float = 0.0
 
 
 class Syncer:
     """Keeps a local copy at the newest version of a channel that can be trusted.
 
-    opens: tries what was fetched before it is trusted; whatever does not open is refused.
+    opens: tries what was fetched before it is trusted; whatever does not open is refused. controls:
+    follows the control object; `once` of either may run while the other's does.
     """
 
     def __init__(
@@ -106,18 +104,18 @@ class Syncer:
         self._offered = 0
         self._verified: set[str] = set()
         self._status = SyncStatus(channel=channel, source=store.where)
-        self._controls = Controls(store, local, channel)
+        self.controls = Controls(store, local, channel, node=node, interval_s=interval_s)
 
     @property
     def status(self) -> SyncStatus:
         """The state of things now; `stale` is judged by the clock at this moment."""
         stale = self._active is not None and self._active.is_stale(self._clock())
-        obeyed, trouble = self._controls.obeyed, self._controls.trouble
         return msgspec.structs.replace(
             self._status,
             stale=stale,
-            pauses=obeyed,
-            control_trouble=trouble,
+            pauses=self.controls.obeyed,
+            control_trouble=self.controls.trouble,
+            control_last_success_s=self.controls.last_success_s,
         )
 
     def start(self) -> SyncStatus:
@@ -129,7 +127,7 @@ class Syncer:
             self.local.prepare()
         except DiskRefused as error:  # read-only: the pointer stays up, so look at what it names
             refused = error
-        self._controls.start()
+        self.controls.start()
         try:
             if refused is None or self.local.is_pointed():
                 self._reopen()
@@ -142,7 +140,6 @@ class Syncer:
     def once(self) -> SyncStatus:
         """One attempt. Never raises what this package raises: the status tells."""
         now_s, self._offered = self._clock(), 0
-        self._controls.once(now_s)
         try:
             self._attempt(now_s)
         except SnapshotError as error:
@@ -265,24 +262,3 @@ class Syncer:
             next_poll_at_s=now_s + wait_s,
             **changes,
         )
-
-
-def next_poll_s(
-    node: str, interval_s: float, failures: int = 0, retry_after_s: float | None = None
-) -> float:
-    """How long to wait before the next attempt; pure, and different for each node.
-
-    A healthy node waits 3/4 to 4/4 of the interval, always the same share, so that a fleet started
-    in one moment drifts apart. Each failure doubles it, up to LONGEST_BACK_OFF_S, with another
-    share each time. What the origin asked for is never undercut, and overrun by up to a fifth.
-    """
-    share = _share(f"{node}/{failures}")
-    longest_s = max(interval_s, LONGEST_BACK_OFF_S)
-    doubled_s = math.ldexp(interval_s, min(failures, DOUBLINGS))
-    wait_s = min(doubled_s, longest_s) * (0.75 + 0.25 * share)
-    return max(wait_s, (retry_after_s or 0.0) * (1.0 + 0.2 * share))
-
-
-def _share(seed: str) -> float:
-    """A number from 0 to below 1, the same for the same seed everywhere."""
-    return int.from_bytes(hashlib.blake2b(seed.encode(), digest_size=6).digest(), "big") / 2**48

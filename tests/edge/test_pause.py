@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import httpx
@@ -12,6 +13,7 @@ from edge.cli import main
 from edge.commands.keys import create
 from tests.decisions.written import OFFER, rule
 from tests.edge.nodes import Node, publish, wait_until
+from tests.faults.origin import FaultyOrigin
 
 RULES = [
     rule("french", 'geo.country == "FR"', slot="promo", show="promo/spring"),
@@ -101,3 +103,44 @@ def test_every_worker_obeys_through_a_new_version_and_a_restart_until_it_is_resu
         assert main(["resume", "rule", "french", *words]) == 0
         wait_until(lambda: controls() == [2, 2])
         assert french() == {"<p>Spring</p>"}
+
+
+SOON_S = 0.2 + 2.0  # the nodes' interval here, and two seconds
+
+
+def test_an_origin_that_is_slow_for_one_of_the_two_delays_neither_a_version_nor_a_pause(
+    tmp_path: Path,
+) -> None:
+    origin = FaultyOrigin(tmp_path)
+    node = Node(tmp_path, "--workers", "2", "--store", f"{origin.start()}/store")
+    words = ["--store", str(tmp_path / "store"), "--keys", str(tmp_path / "keys")]
+    publish(tmp_path, rules=RULES)
+
+    def shows(what: str, wanted: int) -> bool:
+        return [worker[what] for worker in node.status()["workers"]] == [wanted] * 2
+
+    def hangs(path: str) -> None:
+        asked = len(origin.requests)
+        wait_until(lambda: path in "".join(origin.requests[asked:]))
+
+    with node.running():
+        wait_until(lambda: shows("version", 1))
+        assert main(["pause", "rule", "french", *words]) == 0
+        wait_until(lambda: shows("control", 1))
+
+        origin.control_fault = origin.slow
+        hangs("live.control.jws")
+        publish(tmp_path, rules=RULES)
+        wait_until(lambda: shows("version", 2), SOON_S)
+
+    origin.control_fault = origin.serve
+    with node.running():
+        wait_until(lambda: shows("version", 2) and shows("control", 1))
+        origin.fault = origin.slow
+        hangs("live.jws")
+        assert main(["resume", "rule", "french", *words]) == 0
+        wait_until(lambda: shows("control", 2), SOON_S)
+        stopped_s = time.monotonic()
+        node.stop()
+        assert time.monotonic() - stopped_s < 10.0, "a fetch under way is left where it is"
+    origin.stop()

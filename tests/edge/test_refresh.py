@@ -176,6 +176,9 @@ async def test_what_is_paused_is_obeyed_now_and_by_what_is_opened_later() -> Non
     pointer.fails = DiskRefused("expected to read")
     await served.look(pointer, opened, clock)
     assert served.current.control.paused == {"shoes"}, "what cannot be read ends no pause"
+    pointer.fails = pointer.paused = None
+    await served.look(pointer, opened, clock)
+    assert served.current.control.paused == {"shoes"}, "nor does a cache that was cleared"
 
 
 async def test_a_pointer_that_cannot_be_read_is_told() -> None:

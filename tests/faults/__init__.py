@@ -6,6 +6,7 @@ Read in this order:
     switches               the file through which a test turns those on and off
     origin                 an HTTP origin that can be told to go wrong
     scene                  a node of two workers, its origin, and somebody who keeps asking
+    fault                  what a fault is, and what must be true of each that is over
     matrix                 the faults, each a function of a scene
     __main__               runs them all and writes docs/faults.md
     soak                   load, swaps and random pairs of faults for ten minutes

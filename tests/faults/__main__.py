@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bench.figures import commit, machine
-from tests.faults.matrix import MATRIX, Fault, Told, is_root, judged
+from tests.faults.fault import Fault, Told, judged
+from tests.faults.matrix import MATRIX, is_root
 from tests.faults.scene import Scene
 
 PAGE = Path(__file__).parent.parent.parent / "docs" / "faults.md"
@@ -23,9 +24,10 @@ trusted; and once the fault is over, every worker serves the newest version and 
 no trouble.
 
 *Seen* is what the client saw, in this order; `-` is an empty slot. *Mended* is the time from the
-end of the fault until every worker serves the newest version. Failures back off, so that a fault
-that lasts longer takes up to a minute to be noticed as over. A process that is killed answers
-nobody until another takes its place; no other fault left a request without an answer.
+end of the fault until every worker serves the newest version, and obeys the newest pauses. Failures
+back off, so that a fault that lasts longer takes up to a minute to be noticed as over. A process
+that is killed answers nobody until another takes its place; no other fault left a request without
+an answer.
 
 """
 

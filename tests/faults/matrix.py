@@ -1,7 +1,7 @@
 """The faults, one function each: a scene in; what /status said and how long mending took, out.
 
 A fault that ends has brought every worker to the version that should be served, and /status to no
-trouble. `judged` then looks at every reply that was given meanwhile.
+trouble. `fault.judged` then looks at every reply that was given meanwhile.
 """
 
 from __future__ import annotations
@@ -15,58 +15,21 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
-import msgspec
 
 from snapshots.local import SERVING
+from snapshots.manifest import channel_path
+from snapshots.pauses import control_path
 from tests.edge.nodes import kill, wait_until
 from tests.faults import origin
+from tests.faults.fault import Change, Fault, Run, Told
 from tests.faults.origin import FaultyOrigin
-from tests.faults.scene import Scene, status
+from tests.faults.scene import CONTROL, Scene, status
 from tests.faults.switches import Switches
 from tests.snapshots.store.origins import Answer
 
 CHOICE = {"grants": ["functional", "personalization"], "policy": "1"}
+SOON_S = 0.2 + 2.0  # the interval of these nodes, and two seconds
 DAY_S, YEAR_S = 86_400.0, 365 * 86_400.0
-
-
-class Told(msgspec.Struct, frozen=True):
-    """What came of a fault. said: by /status while it lasted. mended_s: from its end until every
-    worker serves what it should."""
-
-    said: str
-    mended_s: float
-
-
-Change = Callable[[Scene], object]
-Run = Callable[[Scene], Told]
-
-
-class Fault(msgspec.Struct, frozen=True):
-    """run: makes it, ends it. serves: the versions that are seen, in this order; 0 is nothing, and
-    none named means that `run` has looked itself.
-
-    slow: too long for every run of the tests. away: a process is killed, so that nobody answers for
-    a moment. root: it needs the rights of root.
-    """
-
-    name: str
-    run: Run
-    serves: tuple[int, ...] = (1, 2)
-    slow: bool = False
-    away: bool = False
-    root: bool = False
-
-
-def judged(fault: Fault, scene: Scene) -> None:
-    """Raises AssertionError if one reply was not as it should be."""
-    seen, expected = scene.seen, list(fault.serves)
-    begun = seen.versions[1:] if seen.versions[:1] == [0] != expected[:1] else seen.versions
-    assert seen.broken == [], fault.name
-    if expected:
-        assert begun == expected, f"{fault.name}: {seen.versions}"
-        assert seen.last == expected[-1], fault.name
-    assert seen.replies, fault.name
-    assert seen.unanswered == 0 or fault.away, f"{fault.name}: {seen.unanswered} without an answer"
 
 
 def meanwhile(begin: Change, end: Change, says: str) -> Run:
@@ -134,6 +97,40 @@ def down_at_start_without_a_copy(scene: Scene) -> Told:
         mended_s = scene.serves(1)
         scene.settles()
     return Told(said, mended_s)
+
+
+def slow_control(scene: Scene) -> Told:
+    """The control object does not come to its end: a new version comes as ever."""
+    scene.publish()
+    with scene.running():
+        scene.serves(1)
+        scene.obeys(scene.pause("promo"))
+        scene.origin.control_fault = scene.origin.slow
+        scene.hangs(control_path("live"))
+        scene.publish()
+        took_s = scene.serves(2, within_s=SOON_S)
+        said = scene.says(CONTROL)
+        scene.origin.control_fault = None
+        mended_s = scene.obeys(scene.pause())
+        scene.settles()
+    return Told(f"{said}; version 2 came in {took_s:.1f} s all the same", mended_s)
+
+
+def slow_manifest_and_a_pause(scene: Scene) -> Told:
+    """The manifest does not come to its end: a pause is obeyed as ever."""
+    scene.publish()
+    with scene.running():
+        scene.serves(1)
+        scene.origin.control_fault = scene.origin.serve
+        scene.origin.fault = scene.origin.slow
+        scene.hangs(channel_path("live"))
+        scene.publish()
+        took_s = scene.obeys(scene.pause("promo"), within_s=SOON_S)
+        said = scene.says("got less")
+        scene.origin.fault = None
+        mended_s = scene.serves(2)
+        scene.settles()
+    return Told(f"{said}; the pause was obeyed in {took_s:.1f} s all the same", mended_s)
 
 
 def stale_tag(scene: Scene) -> Told:
@@ -347,6 +344,8 @@ MATRIX = (
         slow=True,
     ),
     Fault("manifest one byte a second", answering(lambda o: o.slow, "got less"), slow=True),
+    Fault("manifest one byte a second, and a pause", slow_manifest_and_a_pause, slow=True),
+    Fault("control object one byte a second", slow_control, slow=True),
     Fault("part one byte a second", answering(lambda o: o.slow, "got less", parts=True), slow=True),
     Fault("manifest endless", answering(lambda _: origin.endless, "too-large"), slow=True),
     Fault("part endless", answering(lambda o: origin.endless, "too-large", parts=True), slow=True),

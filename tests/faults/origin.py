@@ -12,17 +12,19 @@ PIECE = b"\x00" * 2**16
 
 
 class FaultyOrigin(FileOrigin):
-    """Serves the folder's files, unless `part_fault` answers for parts, or `fault` for whatever
-    that leaves."""
+    """Serves the folder's files, unless `part_fault` answers for parts, `control_fault` for control
+    objects, or `fault` for whatever these leave."""
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
         self.fault: Answer | None = None
         self.part_fault: Answer | None = None
+        self.control_fault: Answer | None = None
         self.answer = self._answered
 
     def _answered(self, request: BaseHandler) -> None:
         fault = self.part_fault if "/parts/" in request.path else None
+        fault = self.control_fault if request.path.endswith(".control.jws") else fault
         (fault or self.fault or self.serve)(request)
 
     def bytes_of(self, request: BaseHandler) -> bytes:

@@ -22,6 +22,8 @@ from decisions.compiling import compile_with_ledger
 from decisions.ledger import Ledger
 from snapshots.bundle import Packed, pack
 from snapshots.keys import PRIVATE_FILE, read_private
+from snapshots.pauses import Paused
+from snapshots.pausing import change
 from snapshots.publish import publish_built
 from snapshots.store import open_writable
 from tests.decisions.written import playbook
@@ -31,6 +33,7 @@ from tests.faults.switches import Switches
 
 PAUSE_S = 0.01
 WORKERS = 2
+CONTROL = "control: "  # how /status begins what is wrong with the control object
 RESIDENT = re.compile(r"VmRSS:\s+(\d+) kB")
 
 
@@ -98,6 +101,13 @@ class Scene:
         self.version = max(self.version, version)
         return version
 
+    def pause(self, *slots: str) -> int:
+        """Pauses these slots and no others; the number of that control object."""
+        paused = tuple(Paused(kind="slot", id=slot, since_s=0) for slot in slots)
+        key = read_private(self.folder / "keys" / PRIVATE_FILE)
+        store = open_writable(str(self.folder / "store"))
+        return change(store, "live", lambda _: paused, key, {}, now_s=time.time()).number
+
     @contextlib.contextmanager
     def running(self, node: Node | None = None) -> Iterator[Node]:
         """The node, and somebody who asks it from the moment that it answers."""
@@ -133,6 +143,17 @@ class Scene:
         wait_until(lambda: serving(node or self.node) == [version] * WORKERS, within_s)
         return time.monotonic() - started_s
 
+    def obeys(self, number: int, within_s: float = 20.0) -> float:
+        """Waits until every worker obeys a control object; how long that took."""
+        started_s = time.monotonic()
+        wait_until(lambda: serving(self.node, "control") == [number] * WORKERS, within_s)
+        return time.monotonic() - started_s
+
+    def hangs(self, path: str) -> None:
+        """Waits until the origin is asked for a path once more, which it answers slowly by now."""
+        asked = len(self.origin.requests)
+        wait_until(lambda: any(path in one for one in self.origin.requests[asked:]))
+
     def takes(self, version: int) -> bool:
         """Waits until the node has taken a version, which is True, or is dead."""
         node = self.node
@@ -140,11 +161,16 @@ class Scene:
         return node.lives
 
     def says(self, what: str, node: Node | None = None, within_s: float = 40.0) -> str:
-        """Waits until /status tells of some trouble with these words; that trouble."""
+        """Waits until /status tells of some trouble with these words; that trouble. One with the
+        control object only if these words say so."""
         found: list[str] = []
 
         def told() -> bool:
-            found[:] = [one for one in status(node or self.node)["troubles"] if what in one]
+            troubles = status(node or self.node)["troubles"]
+            of_control = what.startswith(CONTROL)
+            found[:] = [
+                one for one in troubles if what in one and one.startswith(CONTROL) == of_control
+            ]
             return bool(found)
 
         wait_until(told, within_s)
@@ -174,6 +200,6 @@ def status(node: Node) -> dict[str, Any]:
     return {"troubles": ["no answer"], "workers": [], "is_ready": False, "snapshot": {}}
 
 
-def serving(node: Node) -> list[int]:
-    """The version of each worker."""
-    return [worker["version"] for worker in status(node)["workers"]]
+def serving(node: Node, what: str = "version") -> list[int]:
+    """The version of each worker, or its control."""
+    return [worker[what] for worker in status(node)["workers"]]

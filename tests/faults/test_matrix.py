@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.matrix import MATRIX, Fault, is_root, judged
+from tests.faults.fault import Fault, judged
+from tests.faults.matrix import MATRIX, is_root
 from tests.faults.scene import Scene
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,11 +24,13 @@ from snapshots.errors import (
     WrongChannel,
 )
 from snapshots.local import CONTROL, LocalCopy
+from snapshots.manifest import channel_path
 from snapshots.pauses import MAX_PAUSED, NO_PAUSES, Paused, Pauses, control_path, numbered_path
 from snapshots.pausing import change, newest
+from snapshots.polling import INTERVAL_S, LONGEST_BACK_OFF_S
 from snapshots.reissue import newest_of, reissue
 from snapshots.store import Fetched, MemoryStore
-from tests.snapshots.bundles import KEY, NOW_S, OTHER, store_with, syncer_of
+from tests.snapshots.bundles import KEY, NOW_S, OTHER, publish_to, store_with, syncer_of
 
 KEYS = KEY.public()
 RULE = Paused(kind="rule", id="cart-rescue", since_s=int(NOW_S), why="wrong price")
@@ -245,15 +248,18 @@ def test_a_syncer_tells_what_it_obeys_and_a_bad_list_stops_no_version(tmp_path: 
     paused(store, RULE)
     syncer = syncer_of(store, tmp_path)
     syncer.start()
+    syncer.controls.once(NOW_S)
     assert syncer.once().pauses.paused == (RULE,)
     assert syncer.local.control() == syncer.status.pauses
 
     store.objects[control_path("live")] = b"?"
+    syncer.controls.once(NOW_S + 5.0)
     status = syncer.once()
 
     assert status.refused is None
     assert status.control_trouble.startswith("malformed: ")
     assert (status.version, status.pauses.number) == (1, 1)
+    assert status.control_last_success_s == NOW_S
 
 
 def test_the_lead_of_a_stolen_key_locks_nobody_out_once_it_is_retired(tmp_path: Path) -> None:
@@ -273,19 +279,102 @@ def test_the_lead_of_a_stolen_key_locks_nobody_out_once_it_is_retired(tmp_path: 
     assert (controls.obeyed.number, controls.obeyed.paused) == (1, (SLOT,))
 
 
+def answering(monkeypatch: pytest.MonkeyPatch, store: MemoryStore, error: SnapshotError) -> None:
+    def busy(path: str, etag: str, max_bytes: int) -> Fetched | None:
+        raise error
+
+    monkeypatch.setattr(store, "read_if_changed", busy)
+
+
 def test_a_store_that_asks_to_be_left_alone_is_for_its_control_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store, asked = store_with(b"one"), list[str]()
-
-    def busy(path: str, etag: str, max_bytes: int) -> Fetched | None:
-        asked.append(path)
-        raise StoreUnavailable("busy", retry_after_s=6.0)
-
-    monkeypatch.setattr(store, "read_if_changed", busy)
+    store = store_with(b"one")
+    answering(monkeypatch, store, StoreUnavailable("busy", retry_after_s=60.0))
     controls = following(store, tmp_path)
-    for later_s in (0.0, 1.0, 5.9, 6.0):
-        controls.once(NOW_S + later_s)
 
-    assert len(asked) == 2
+    assert 60.0 <= controls.once(NOW_S) <= 72.0
     assert controls.trouble == "store-unavailable: busy"
+
+
+def test_a_store_that_does_not_answer_is_asked_less_often_until_it_does(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = store_with(b"one")
+    controls = following(store, tmp_path)
+    assert controls.once(NOW_S) <= INTERVAL_S
+    with monkeypatch.context() as patched:
+        answering(patched, store, StoreUnavailable("down"))
+        waits = [controls.once(NOW_S) for _ in range(8)]
+    assert waits[:3] == sorted(waits[:3])
+    assert 45.0 <= waits[-1] <= LONGEST_BACK_OFF_S
+
+    assert controls.once(NOW_S) <= INTERVAL_S
+    assert controls.trouble == ""
+
+
+def test_a_list_that_is_refused_delays_no_later_list(tmp_path: Path) -> None:
+    store = store_with(b"one")
+    store.objects[control_path("live")] = b"?"
+    controls = following(store, tmp_path)
+    assert [controls.once(NOW_S) <= INTERVAL_S for _ in range(4)] == [True] * 4
+    assert controls.last_success_s == 0.0
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_a_cleared_cache_ends_no_pause(is_deleted: bool, tmp_path: Path) -> None:
+    store = store_with(b"one")
+    paused(store, RULE)
+    controls = following(store, tmp_path)
+    controls.once(NOW_S)
+    (tmp_path / CONTROL).unlink()
+    if is_deleted:
+        del store.objects[control_path("live")]
+
+    controls.once(NOW_S)
+
+    assert controls.trouble == ""
+    assert LocalCopy(tmp_path, KEYS).control() == controls.obeyed
+
+
+class Waiting(MemoryStore):
+    """Answers for one path only when told."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self.path = path
+        self.asked, self.told = threading.Event(), threading.Event()
+
+    def read_if_changed(self, path: str, etag: str, max_bytes: int) -> Fetched | None:
+        if path == self.path:
+            self.asked.set()
+            assert self.told.wait(20.0)
+        return super().read_if_changed(path, etag, max_bytes)
+
+
+@pytest.mark.parametrize("slow", [control_path("live"), channel_path("live")])
+def test_neither_a_control_nor_a_manifest_that_is_slow_delays_the_other(
+    slow: str, tmp_path: Path
+) -> None:
+    store = Waiting(slow)
+    publish_to(store, b"one")
+    paused(store, RULE)
+    syncer = syncer_of(store, tmp_path)
+    syncer.start()
+    looks: list[Callable[[], object]] = [syncer.once, lambda: syncer.controls.once(NOW_S)]
+    waiting, other = looks if slow == channel_path("live") else reversed(looks)
+    thread = threading.Thread(target=waiting)
+    thread.start()
+    assert store.asked.wait(20.0)
+
+    other()
+
+    status = syncer.status
+    assert (status.version, status.pauses.number) == (
+        int(other == looks[0]),
+        int(other != looks[0]),
+    )
+    store.told.set()
+    thread.join(20.0)
+    assert (syncer.status.version, syncer.status.pauses.number) == (1, 1)
+    assert (syncer.status.refused, syncer.status.control_trouble) == (None, "")

@@ -16,7 +16,6 @@ from snapshots.errors import DiskRefused, Malformed
 from snapshots.history import read_ledger
 from snapshots.local import SERVING, TRUSTED, LocalCopy
 from snapshots.manifest import Manifest, channel_path, part_path
-from snapshots.pauses import control_path
 from snapshots.snapshot import PathOf
 from snapshots.store import MemoryStore
 from snapshots.sync import Syncer
@@ -86,10 +85,10 @@ def test_a_new_version_fetches_only_the_parts_it_lacks(tmp_path: Path) -> None:
     assert syncer.once().version == 2
     program = manifest_of(store).part("program")
     assert program
-    assert store.reads == [control_path("live"), HINT, part_path(program)]
+    assert store.reads == [HINT, part_path(program)]
     store.reads = []
     assert syncer.once().version == 2
-    assert store.reads == [control_path("live"), HINT]
+    assert store.reads == [HINT]
 
 
 def test_a_cold_start_opens_the_copy_while_the_origin_is_down(tmp_path: Path) -> None:
