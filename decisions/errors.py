@@ -8,7 +8,8 @@ DecisionsError                 the root; never raised itself
 │   └── TemplateError          a fragment's text is no template, or a token stands where it must not
 ├── EvaluationError            the value of an expression is CEL's error value
 ├── ProgramError               these bytes are no program this version can read
-└── ProfileError               these claims are no profile: treat the visitor as new
+├── ProfileError               these claims are no profile: treat the visitor as new
+└── TcStringError              these characters are no TC string: nothing is granted by them
 """
 
 from __future__ import annotations
@@ -107,6 +108,15 @@ class ProgramError(DecisionsError):
 
 class ProfileError(DecisionsError, ValueError):
     """Claims of a cookie that are no compact profile."""
+
+
+class TcStringError(DecisionsError, ValueError):
+    """Characters that are no TC string: what was expected, what came, and at which bit (from 0) of
+    which segment (from 1, the core)."""
+
+    def __init__(self, what: str, *, segment: int = 1, bit: int = 0) -> None:
+        self.what, self.segment, self.bit = what, segment, bit
+        super().__init__(f"{what} - at bit {bit} of segment {segment}")
 
 
 def point_at(text: str, start: int, length: int) -> str:
