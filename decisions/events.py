@@ -18,9 +18,9 @@ MAX_PRICE = 1e9
 MAX_QUANTITY = 10_000
 
 IDENTIFY, SIGN_OUT, SEEN = "identify", "sign_out", "seen"
-RESERVED = frozenset(
-    {IDENTIFY, SIGN_OUT, SEEN}
-)  # these need no signal; a playbook may not declare them
+SERVED, ERASE = "served", "erase"  # rows that the log has of its own: no page may write one
+# These need no signal; a playbook may not declare them.
+RESERVED = frozenset({IDENTIFY, SIGN_OUT, SEEN, SERVED, ERASE})
 
 
 Type: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID)]

@@ -18,6 +18,7 @@ Read in this order; a module imports only from the ones above it:
     identify      sign-in tokens of the site's server: who the customer is
     context       headers in; country, device, referrer out
     sinks         where event rows go (a package)
+    erasures      whom this node forgets at once, until a snapshot lists them
     asked         what was known of those who asked just now
     refresh       which snapshot is served now, and the one assignment that changes it
     visit         one request with its pinned snapshot, time, ids, grants and facts

@@ -22,17 +22,27 @@ from decisions import consent
 from decisions.conditions import Condition
 from decisions.engine import MAX_STEPS
 from decisions.explain import because, sentences, why_not
-from edge import exchange, metrics
+from edge import erasures, exchange, metrics
 from edge.config import Config
 from edge.errors import Refused
 from edge.refresh import control_of
 from edge.worker import DRAINING, LOG_FAILING, Report
+from snapshots.erased import Times
 from snapshots.pauses import Pauses
 from snapshots.snapshot import Snapshot
 from snapshots.sync import SyncStatus
 
 MAX_BODY_BYTES = 64 * 2**10
 _LOG = "edgewise_log_"
+
+
+class ErasedStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """waiting: erasures asked for here that no snapshot lists yet, and how long the oldest has
+    waited. listed: those of the snapshot."""
+
+    waiting: int
+    oldest_s: float
+    listed: int
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +59,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     snapshot_age_s: float
     workers: list[Report]
     events: dict[str, int]
+    erased: ErasedStatus
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -93,9 +104,12 @@ class Admin:
         snapshot: Callable[[], Snapshot | None],
         keys_trouble: Callable[[], str] = str,
         clock: Callable[[], float] = time.time,
+        waiting: Callable[[], Times] = dict,
     ) -> None:
+        """waiting: the node's own erasures."""
         self._config, self._sync, self._snapshot = config, sync, snapshot
         self._keys_trouble, self._clock = keys_trouble, clock
+        self._waiting = waiting
         self.app = Starlette(
             routes=[
                 Route("/status", self._status),
@@ -126,11 +140,19 @@ class Admin:
             snapshot_age_s=round(now_s - sync.created_s, 3) if sync.version else 0.0,
             workers=workers,
             events={key: value for key, value in counted.items() if key.startswith(_LOG)},
+            erased=self._erased(now_s),
         )
+
+    def _erased(self, now_s: float) -> ErasedStatus:
+        waiting, snapshot = self._waiting(), self._snapshot()
+        listed = snapshot.erased if snapshot is not None else None
+        oldest_s = round(erasures.oldest_s(waiting, now_s), 3)
+        return ErasedStatus(waiting=len(waiting), oldest_s=oldest_s, listed=len(listed or ()))
 
     def exposition(self) -> str:
         """All counters, and the node's own gauges."""
         sync, now_s = self._sync(), self._clock()
+        erased = self._erased(now_s)
         values = metrics.summed(self._config.run_dir)
         values |= {
             "edgewise_snapshot_version": sync.version,
@@ -145,6 +167,9 @@ class Admin:
             "edgewise_control_last_success_seconds": int(sync.control_last_success_s),
             "edgewise_control_number": sync.pauses.number,
             "edgewise_paused": len(sync.pauses.paused),
+            "edgewise_erasures_waiting": erased.waiting,
+            "edgewise_erasures_oldest_seconds": int(erased.oldest_s),
+            "edgewise_erasures_listed": erased.listed,
         }
         if sync.refused:
             values[f'edgewise_sync_refused{{reason="{sync.refused.reason}"}}'] = 1

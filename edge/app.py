@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from starlette.applications import Starlette
@@ -22,6 +23,7 @@ from edge import exchange
 from edge.config import Config
 from edge.context import Context
 from edge.cookies import CookieJar, new_visitor
+from edge.erasures import Erasures
 from edge.errors import Refused
 from edge.exchange import Receive, Reply, Scope, Send
 from edge.exposure import Exposures
@@ -32,7 +34,7 @@ from edge.metrics import Metrics
 from edge.previews import Previews
 from edge.proxies import Proxies
 from edge.refresh import Served
-from edge.routes import assets, choices, events, fragments, preview, visits
+from edge.routes import assets, choices, events, fragments, me, preview, visits
 from edge.services import DECIDE, Complaints, RateLimit, Services
 from edge.sinks.sink import ListSink, Sink
 from edge.tokens import Refusal
@@ -61,6 +63,7 @@ def create_services(
     sink = sink or ListSink()
     counters = metrics or Metrics()
     exposures = Exposures(ring)
+    erasures = Erasures(Path(config.cache), clock)
 
     def refused(cookie: str, reason: Refusal) -> None:
         counters.count(COOKIES_REFUSED.format(cookie, reason.value))
@@ -84,10 +87,11 @@ def create_services(
         reception=Reception(jar, ring, Context(config), clock),
         exposures=exposures,
         previews=Previews(ring, counters, clock),
-        intake=Intake(served, exposures, Identities(identify), sink, counters, new_id),
+        intake=Intake(served, exposures, Identities(identify), sink, counters, new_id, erasures),
         sink=sink,
         metrics=counters,
         took=counters.timer(DECIDE),
+        erasures=erasures,
         limit=RateLimit(config.events_per_minute, config.max_clients, clock),
         complaints=Complaints(counters, clock),
     )
@@ -112,6 +116,7 @@ ROUTES = (
     Entry("GET", "/v1/fragments/{slot:path}", "fragment", fragments.one, fragments.empty),
     Entry("GET", "/v1/consent", "consent", choices.read),
     Entry("PUT", "/v1/consent", "consent", choices.write),
+    Entry("DELETE", "/v1/me", "me", me.forget),
     Entry("GET", "/loader.js", "loader", assets.loader),
     Entry("GET", "/preview", "preview", preview.preview),
     Entry("GET", "/healthz", "healthz", assets.health),

@@ -37,6 +37,7 @@ COMMANDS = {
     "pause": "stop a rule, a slot or an experiment at once; or say what is stopped",
     "resume": "let go on what was paused",
     "promote": "what one channel has becomes another's next version",
+    "erase": "forget visitors and customers on every node, and in every version to come",
     "gc": "what no version needs any more, listed or removed",
     "keys": "make, rotate and retire keys",
     "health": "ask the node on this machine whether it is alive, or ready",

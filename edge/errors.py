@@ -3,6 +3,7 @@
 EdgeError                  the root; never raised itself
 ├── SettingError           mend the command line, the environment or the settings file
 ├── CannotServe            mend the machine: a port that is taken, a folder in use, keys missing
+├── NotKept                mend the disk: an erasure was not promised
 └── Refused                mend the request (carries what an RFC 9457 problem document says)
 """
 
@@ -19,6 +20,10 @@ class SettingError(EdgeError):
 
 class CannotServe(EdgeError):
     """The node cannot start, and says what it found and what it needs."""
+
+
+class NotKept(EdgeError):
+    """An erasure could not be written to this node's disk: nothing was promised."""
 
 
 class Refused(EdgeError):

@@ -10,27 +10,29 @@ import itertools
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from decisions.consent import PERSONALIZATION
-from decisions.events import IDENTIFY, SEEN, SIGN_OUT, Event
+from decisions.consent import AUTHENTICATED, PERSONALIZATION
+from decisions.events import ERASE, IDENTIFY, SEEN, SIGN_OUT, Event
 from decisions.interest import fade
 from decisions.learn import begin, seen, signed_in, signed_out
 from decisions.ledger import visitor_key
 from decisions.lesson import Lesson
+from edge.erasures import Erasures
 from edge.exposure import NO_VISITOR, Exposures, visitor_hash
 from edge.identify import Identities
 from edge.metrics import Metrics
 from edge.refresh import Served
-from edge.sinks.row import Decided
+from edge.sinks.row import Decided, Row
 from edge.sinks.sink import Sink
 from edge.tokens import Refusal
 from edge.visit import Visit
-from edge.wire import RefusedEvent
+from edge.wire import ForgottenReply, RefusedEvent
 
 EVENTS = 'edgewise_events_total{{type="{}"}}'
 UNLOGGED = "edgewise_events_without_analytics_total"
 REPEATED = "edgewise_events_repeated_total"
 STRANGE = "edgewise_interest_keys_unknown_total"
 REFUSED = 'edgewise_events_refused_total{{code="{}"}}'
+ERASURES = 'edgewise_erasures_total{{who="{}"}}'
 X = 'edgewise_exposures_total{{result="{}"}}'
 
 
@@ -56,8 +58,10 @@ class Intake:
         sink: Sink,
         metrics: Metrics,
         new_id: Callable[[float], str],
+        erasures: Erasures,
     ) -> None:
         """new_id: a fresh UUID for a visitor at this time."""
+        self._erasures = erasures
         self._served, self._exposures, self._identities = served, exposures, identities
         self._sink, self._metrics, self._new_id = sink, metrics, new_id
         self._prefix, self._numbers = new_id(0.0)[-12:], itertools.count()
@@ -172,7 +176,7 @@ class Intake:
         serving = visit.serving
         key = visitor_key(serving.program.key_salt, identity.customer)
         interests: dict[str, float] = {}
-        if serving.membership is not None and (member := serving.membership.lookup(key)):
+        if member := serving.member(key):
             age_s = visit.now_s - member.weighed_at_s
             half_life_s = serving.learning.half_life_s
             interests = {
@@ -191,6 +195,34 @@ class Intake:
             event_id=event.id,
         )
         return TAKEN
+
+    def forget(self, visit: Visit) -> ForgottenReply:
+        """Forgets the visitor, and the customer if that is who is signed in: on this node at once,
+        everywhere when the row that is written here has reached the publisher. It is written
+        whatever is granted: without it nobody else would know. Raises NotKept.
+        """
+        profile, at_s = visit.profile, int(visit.now_s)
+        is_signed_in = bool(visit.grants & AUTHENTICATED)
+        told = ForgottenReply(visitor=bool(profile.visitor), customer=is_signed_in)
+        if not told.visitor:
+            return told
+        times = {visitor_key(visit.serving.program.key_salt, profile.visitor): at_s}
+        if is_signed_in:
+            times[profile.customer] = at_s
+        self._erasures.add(times)
+        self._served.forget(self._erasures.waiting())
+        row = Row(
+            id=self.row_id(),
+            type=ERASE,
+            at=visit.now_s,
+            received=visit.now_s,
+            visitor=profile.visitor,
+            customer=f"{profile.customer:016x}" if is_signed_in else "",
+        )
+        self._sink.put([row])
+        for who in ("visitor", "customer")[: len(times)]:
+            self._metrics.count((ERASURES, who))
+        return told
 
     def row_id(self) -> str:
         """An id for a row whose decision leaves without an `x`."""

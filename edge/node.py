@@ -31,8 +31,9 @@ from granian.log import logger as granian
 from granian.server.embed import Server
 
 from edge import worker
-from edge.admin import Admin
+from edge.admin import Admin, reports
 from edge.config import Config, host_and_port
+from edge.erasures import Erasures
 from edge.errors import CannotServe
 from snapshots.errors import KeysRefused
 from snapshots.local import LocalCopy
@@ -157,6 +158,7 @@ class Background:
         self._config, self._clock = config, clock
         self._local = LocalCopy(Path(config.cache), worker.publisher_keys(config))
         self._opened: Snapshot | None = None
+        self._erasures = Erasures(Path(config.cache), clock)
         self._keys_trouble = ""
         self.syncer = Syncer(
             open_store(config.store),
@@ -169,7 +171,12 @@ class Background:
             opens=self._open,
         )
         self.admin = Admin(
-            config, lambda: self.syncer.status, self._served, lambda: self._keys_trouble, clock
+            config,
+            lambda: self.syncer.status,
+            self._served,
+            lambda: self._keys_trouble,
+            clock,
+            self._erasures.waiting,
         )
         self._stopping = threading.Event()
         self._threads = [
@@ -199,6 +206,7 @@ class Background:
         self._refresh_keys()
         before = self.syncer.status
         status = self.syncer.once()
+        self._settle()
         if status.refused and (
             before.refused is None or before.refused.what != status.refused.what
         ):
@@ -222,6 +230,16 @@ class Background:
             self._keys_trouble = ""
         except KeysRefused as error:
             self._keys_trouble = str(error)
+
+    def _settle(self) -> None:
+        """Erasures that a snapshot lists are not this node's own any more, once no worker serves an
+        older one."""
+        served = self._served()
+        if served is None or not served.erased:
+            return
+        workers = reports(self._config.run_dir)
+        if all(one.version == served.version for one in workers):
+            self._erasures.settle(served.erased.get)
 
     def _open(self, manifest: Manifest, path_of: PathOf) -> Snapshot:
         self._opened = open_snapshot(manifest, path_of)

@@ -10,14 +10,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from snapshots.keys import (
-    PRIVATE_FILE,
-    PUBLIC_FILE,
-    PrivateKey,
-    PublicKeys,
-    read_private,
-    read_public,
-)
+from snapshots.keys import PrivateKey, PublicKeys, publisher_in
 from snapshots.manifest import Manifest
 from snapshots.store import Store, open_writable
 
@@ -52,9 +45,7 @@ def _configure_keys(parser: argparse.ArgumentParser) -> None:
 
 def publisher(arguments: argparse.Namespace) -> Publisher:
     """The publisher that the arguments name. Raises KeysRefused, StoreUnavailable."""
-    folder = Path(arguments.keys)
-    private, public = read_private(folder / PRIVATE_FILE), folder / PUBLIC_FILE
-    trusted = {**(read_public(public) if public.exists() else {}), **private.public()}
+    private, trusted = publisher_in(Path(arguments.keys))
     return Publisher(open_writable(arguments.store), private, trusted)
 
 

@@ -15,13 +15,17 @@ from collections.abc import Callable, Generator, Iterable
 from typing import Any, Protocol
 
 from decisions.engine import NOTHING_PAUSED, Control, Decision
+from decisions.ledger import visitor_key
+from decisions.profile import Profile
 from decisions.program import Program
 from edge.asked import Asked
 from edge.exposure import HELD_OUT, NO_RULE, NO_VARIANT, Exposure
 from edge.sinks.row import Decided
+from snapshots.erased import Times
 from snapshots.errors import SnapshotError
 from snapshots.local import LocalCopy
 from snapshots.manifest import Manifest
+from snapshots.membership import Member
 from snapshots.pauses import NO_PAUSES, Pauses
 from snapshots.snapshot import Snapshot, open_steps
 
@@ -91,6 +95,7 @@ class Serving:
         "_orders",
         "asked",
         "control",
+        "erased",
         "learning",
         "membership",
         "names",
@@ -103,6 +108,7 @@ class Serving:
 
     def __init__(self, snapshot: Snapshot, control: Control = NOTHING_PAUSED) -> None:
         self.snapshot, self.control = snapshot, control
+        self.erased = _lists(snapshot, {})  # empty, as a rule: then nobody is looked up
         self.program, self.membership = snapshot.program, snapshot.membership
         self.version = snapshot.version
         self.learning = self.program.learning
@@ -122,6 +128,32 @@ class Serving:
         other = copy.copy(self)
         other.control, other.asked = control, Asked()
         return other
+
+    def forgetting(self, waiting: Times) -> Serving:
+        """The same with these erasures of the node's own, which no snapshot lists yet."""
+        other = copy.copy(self)
+        other.erased, other.asked = _lists(self.snapshot, waiting), Asked()
+        return other
+
+    def erased_s(self, hash_: int) -> int | None:
+        """When it was asked to forget whose hash this is; None if it was not."""
+        return max((at_s for get in self.erased if (at_s := get(hash_)) is not None), default=None)
+
+    def is_erased(self, profile: Profile) -> bool:
+        """Whether a profile must not be known any more: its visitor asked for it, or the customer
+        whom it knows did, and it is from before that."""
+        if not self.erased or not profile.visitor:
+            return False
+        if self.erased_s(visitor_key(self.program.key_salt, profile.visitor)) is not None:
+            return True
+        at_s = self.erased_s(profile.customer) if profile.customer else None
+        return at_s is not None and profile.first_seen_s <= at_s
+
+    def member(self, customer: int) -> Member | None:
+        """What the builder knew of a customer, unless it is to be forgotten."""
+        if self.membership is None or (self.erased and self.erased_s(customer) is not None):
+            return None
+        return self.membership.lookup(customer)
 
     def in_order(self, slots: Iterable[str]) -> list[str]:
         """Each of these slots once, in the playbook's order, in which a page is decided."""
@@ -157,6 +189,12 @@ def control_of(pauses: Pauses) -> Control:
     return Control(pauses.rules, pauses.slots)
 
 
+def _lists(snapshot: Snapshot, waiting: Times) -> tuple[Callable[[int], int | None], ...]:
+    """How erasures are looked up, in the snapshot's list and in the node's own; none if empty."""
+    listed = snapshot.erased.get if snapshot.erased else None
+    return tuple(filter(None, (listed, waiting.get if waiting else None)))
+
+
 Open = Callable[[Manifest], Generator[None, None, Snapshot]]
 
 
@@ -167,6 +205,7 @@ class Served:
         self.current: Serving | None = None if current is None else Serving(current)
         self._past: dict[int, Names] = {}
         self.control = NO_PAUSES
+        self.waiting: Times = {}  # the node's own erasures, which no snapshot lists yet
         self.since_s = 0.0  # when the current one was opened
         self.trouble = ""  # why the newest is not the one in service, or ""
         self.is_draining = False  # told to stop: readiness fails, serving goes on
@@ -189,7 +228,8 @@ class Served:
                 return False
             if manifest == self._failed and 0.0 <= now - self._failed_at < RETRY_S:
                 return False
-            current = (await _driven(opened(manifest))).obeying(control_of(self.control))
+            current = await _driven(opened(manifest))
+            current = current.obeying(control_of(self.control)).forgetting(self.waiting)
         except SnapshotError as error:
             self.trouble = f"{error.reason}: {error}"
             self._failed, self._failed_at = manifest, now
@@ -203,6 +243,13 @@ class Served:
         del before
         await _let_go(pieces)
         return True
+
+    def forget(self, waiting: Times) -> None:
+        """These are the node's own erasures now."""
+        if waiting != self.waiting:
+            self.waiting = waiting
+            if self.current is not None:
+                self.current = self.current.forgetting(waiting)
 
     def _obey(self, pointer: Pointer) -> None:
         """What is stopped by now. A list that cannot be read, or that somebody deleted, ends no

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from cachetools import LRUCache, TTLCache
 
 from edge.config import Config
+from edge.erasures import Erasures
 from edge.exchange import Scope
 from edge.exposure import Exposures
 from edge.intake import Intake
@@ -84,6 +85,7 @@ class Services:
     metrics: Metrics
     took: Callable[[int], None]
     limit: RateLimit
+    erasures: Erasures
     complaints: Complaints
 
     def allows(self, scope: Scope, headers: dict[bytes, bytes], events: int) -> bool:

@@ -29,7 +29,7 @@ from decisions.reasons import Reason, Step
 from decisions.tables import Slot
 from edge import wire
 from edge.context import Context
-from edge.cookies import PROFILE, Choice, CookieJar
+from edge.cookies import CONSENT, PROFILE, Choice, CookieJar
 from edge.exposure import Marks
 from edge.keyring import KeyRing
 from edge.previews import Preview
@@ -118,10 +118,10 @@ class Visit:
 
     def member(self) -> Member | None:
         """What the builder knew of who is signed in or recognised."""
-        membership, customer = self.serving.membership, self.profile.customer
-        if membership is None or not customer or not self.choice.grants & PERSONALIZATION:
+        customer = self.profile.customer
+        if not customer or not self.choice.grants & PERSONALIZATION:
             return None
-        return membership.lookup(customer)
+        return self.serving.member(customer)
 
     def facts(self, grants: int) -> Facts:
         """What is known now, and granted. grants: of this visit."""
@@ -248,13 +248,15 @@ class Reception:
 
     def arrive(self, serving: Serving, headers: Mapping[bytes, bytes], page: Page) -> Visit:
         """The visit of this request, its profile as the cookie has it. Never raises: a cookie that
-        cannot be believed is a visitor without one."""
+        cannot be believed is a visitor without one, and so is one of who asked to be forgotten."""
         now_s = round(self._clock(), 3)  # as profiles have it: then most of their moments are this
         choice, profile = self._jar.read(headers.get(b"cookie"), serving.program.dictionary, now_s)
         sensitive = serving.sensitive
         if sensitive and profile is not NOBODY and not choice.grants & SENSITIVE:
             # A reply that was under way while the opt-in was taken back may have brought them back.
             profile = withdraw(profile, choice.grants, sensitive)
+        if serving.erased and serving.is_erased(profile):
+            profile = NOBODY
         context = self._context.facts(headers, page, serving.query_keys)
         return Visit(serving, now_s, choice, profile, context, page)
 
@@ -294,6 +296,10 @@ class Reception:
             return [self._jar.write_profile(visit.profile, names, visit.now_s)]
         return [self._jar.forget(PROFILE)] if _brings_profile(headers) else []
 
+    def forget(self) -> list[bytes]:
+        """The Set-Cookie values that leave nothing on the device, the choice included."""
+        return [self._jar.forget(PROFILE), self._jar.forget(CONSENT)]
+
     def choose(
         self, choice: Choice, headers: Mapping[bytes, bytes], serving: Serving | None
     ) -> list[bytes]:
@@ -308,7 +314,7 @@ class Reception:
         lost = before.grants & ~choice.grants
         if serving is None and choice.grants and not lost:
             return cookies
-        if serving is None:
+        if serving is None or serving.is_erased(profile):
             return [*cookies, self._jar.forget(PROFILE)]
         kept = withdraw(profile, choice.grants, serving.sensitive, lost)
         return [*cookies, self._jar.write_profile(kept, names, now_s)]

@@ -106,6 +106,13 @@ class ConsentReply(msgspec.Struct, frozen=True):
     policy: str = ""
 
 
+class ForgottenReply(msgspec.Struct, frozen=True):
+    """Who is forgotten: the visitor whom the cookie knew, and the customer who was signed in."""
+
+    visitor: bool
+    customer: bool
+
+
 _VISIT = msgspec.json.Decoder(VisitBody)
 _EVENTS = msgspec.json.Decoder(EventsBody)
 _CONSENT = msgspec.json.Decoder(ConsentBody)

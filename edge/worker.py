@@ -162,6 +162,7 @@ class Worker:
         if (now := clock()) - self._keys_at >= KEYS_S or now < self._keys_at:
             self._keys_at = now
             self._refresh_keys()
+        served.forget(self._services.erasures.waiting())
         if await served.look(self._local, self._opened, clock):
             self._services.metrics.count(SWAPS)
         served.is_draining = (self._config.run_dir / DRAINING).exists()

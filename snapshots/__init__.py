@@ -14,13 +14,15 @@ Read in this order; a module imports only from the ones above it:
     patch         two states of a part in, the rows between them out, and back
     membership    visitor key in; segments, traits, scores, interests out; mapped, never loaded
     census        columns of all visitors in, membership parts out: the builder's half
+    erased        whom every node must forget: hashes in, a part out, and back
     contents      which parts a bundle must have, and who reads each
     snapshot      a bundle, verified and opened, ready to serve
     store         where bundles live: memory, obstore, read-only HTTP (a package)
     history       the newest ledger and versions of a store, and whether they agree
     publish       parts in, a new version in the store, or nothing
     pausing       a change in, the next control object in the store
-    reissue       a version that is there, under a new number: renewed, rolled back, promoted
+    reissue       a version that is there, under a new number: renewed, rolled back, promoted, or
+                  with more of its visitors erased
     garbage       what no version needs any more: found and removed
     local         the copy on a node's disk: what a cold start and the workers open
     download      a part from a store onto that disk, gone on with where it broke off

@@ -10,7 +10,8 @@ from __future__ import annotations
 import msgspec
 
 from decisions import program
-from snapshots import membership
+from snapshots import erased, membership
+from snapshots.erased import ERASED
 from snapshots.errors import Malformed, Unreadable
 from snapshots.manifest import Manifest, PartRef
 from snapshots.membership import INTERESTS, KEYS, SCORES, SEGMENTS, TRAITS
@@ -34,6 +35,7 @@ CONTENTS: dict[str, Content] = {
     TRAITS: Content(membership.READABLE, needs=KEYS),
     SCORES: Content(membership.READABLE, needs=KEYS),
     INTERESTS: Content(membership.READABLE, needs=KEYS),
+    ERASED: Content(erased.READABLE),
 }
 
 

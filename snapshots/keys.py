@@ -167,6 +167,13 @@ def read_private(path: Path) -> PrivateKey:
     return parse_private(_read(path), path.name)
 
 
+def publisher_in(directory: Path) -> tuple[PrivateKey, dict[str, Ed25519PublicKey]]:
+    """The key of a folder that signs, and the set whose signatures count besides. Raises
+    KeysRefused."""
+    private, public = read_private(directory / PRIVATE_FILE), directory / PUBLIC_FILE
+    return private, {**(read_public(public) if public.exists() else {}), **private.public()}
+
+
 def parse_public(text: bytes, where: str) -> dict[str, Ed25519PublicKey]:
     """A JWK set of public keys; `where` is named in errors. A private key in it is refused: it
     must not lie on an edge."""

@@ -3,6 +3,9 @@
 The order is the safety: ledger, parts, the version (claimed by a create-only write), and last the
 hint that edges poll. After a crash between any two the old bundle is still the one served; what was
 written serves the next try. The version files decide: the hint is rewritten from the highest.
+
+Whoever claims a version carries on the list of erased visitors of the one before it: here, so that
+none who makes a version can leave it out.
 """
 
 from __future__ import annotations
@@ -13,7 +16,8 @@ import msgspec
 
 from decisions.ledger import Ledger
 from snapshots import chains, history, signing
-from snapshots.bundle import Packed
+from snapshots.bundle import Packed, unpack
+from snapshots.erased import ERASED, Erased, Times, erased_part, merged
 from snapshots.errors import (
     AlreadyThere,
     Conflict,
@@ -88,8 +92,8 @@ def publish(
     )
     held = _held(store, trusted)
     for part in (*parts, *(patch.packed for patch in patches if patch.ref in steps)):
-        _upload(store, part, is_held=part.ref.sha256 in held)
-    manifest = claim(store, draft, key, trusted)
+        upload(store, part, is_held=part.ref.sha256 in held)
+    manifest = claim(store, draft, key, trusted, limits=limits)
     point(store, channel, trusted)
     return manifest
 
@@ -191,7 +195,7 @@ def _held(store: Store, keys: PublicKeys) -> set[str]:
     return {part.sha256 for manifest in newest if manifest for part in manifest.everything}
 
 
-def _upload(store: Store, part: Packed, *, is_held: bool) -> None:
+def upload(store: Store, part: Packed, *, is_held: bool = False) -> None:
     """The part at its address; what lies there already is compared, and mended if it is broken.
 
     One that nothing holds is written anew: as it is young then, no `garbage` takes it before its
@@ -209,25 +213,72 @@ def _upload(store: Store, part: Packed, *, is_held: bool) -> None:
             store.replace(path, part.stored)
 
 
-def claim(store: Store, draft: Manifest, key: PrivateKey, keys: PublicKeys) -> Manifest:
-    """The draft as the channel's next version; LedgerMoved if the one before names a later ledger,
-    so that the newest version always names the latest ledger that its channel has seen.
+def claim(
+    store: Store,
+    draft: Manifest,
+    key: PrivateKey,
+    keys: PublicKeys,
+    *,
+    after: int | None = None,
+    limits: Limits | None = None,
+) -> Manifest:
+    """The draft as the channel's next version, with all who were erased before; LedgerMoved if the
+    one before names a later ledger, so that the newest version always names the latest ledger that
+    its channel has seen.
 
-    As in `_record`, the numbers are taken before the highest is looked for.
+    after: the version that must be the one before, None for any; AlreadyThere if it is not. As in
+    `_record`, the numbers are taken before the highest is looked for.
     """
     for _ in range(TRIES):
         taken = numbers(store, versions_prefix(draft.channel))
         before = history.read_manifest(store, draft.channel, keys)
+        newest = before.version if before else 0
         if before and before.ledger.revision > draft.ledger.revision:
             raise LedgerMoved(ledger_path(before.ledger.revision), store.where)
-        version = free_number(before.version if before else 0, taken)
-        manifest = msgspec.structs.replace(draft, version=version)
+        if after not in (None, newest):
+            raise AlreadyThere(version_path(draft.channel, newest), store.where)
+        manifest = msgspec.structs.replace(
+            draft,
+            version=free_number(newest, taken),
+            parts=_carrying(store, draft, before),
+        )
+        check_sizes(manifest.everything, limits or Limits())
         try:
-            store.create(version_path(draft.channel, version), signing.sign(manifest, key))
+            path = version_path(draft.channel, manifest.version)
+            store.create(path, signing.sign(manifest, key))
         except AlreadyThere:
             continue
         return manifest
     raise _too_many(store, versions_prefix(draft.channel))
+
+
+def _carrying(store: Store, draft: Manifest, before: Manifest | None) -> tuple[PartRef, ...]:
+    """The draft's parts, its list of erased visitors joined with that of the version before."""
+    theirs = before.part(ERASED) if before else None
+    if before is None or theirs in (None, draft.part(ERASED)):
+        return draft.parts
+    lists = (erased_in(store, before), erased_in(store, draft))
+    return with_part(store, draft.parts, erased_part(merged(lists, draft.created_s)), theirs)
+
+
+def erased_in(store: Store, manifest: Manifest) -> Times:
+    """Who is listed as erased in a version. Raises NotThere, and what `unpack` raises, for a part
+    that is gone or broken: a list must not be lost in silence."""
+    part = manifest.part(ERASED)
+    if part is None:
+        return {}
+    return Erased(unpack(part, store.read(part_path(part), part.bytes))).times()
+
+
+def with_part(
+    store: Store, parts: Sequence[PartRef], made: Packed, held: PartRef | None = None
+) -> tuple[PartRef, ...]:
+    """These parts with one made anew, in the order of names; it is in the store then. held: what
+    the store holds of that name already."""
+    if made.ref != held:
+        upload(store, made)
+    others = (part for part in parts if part.name != made.ref.name)
+    return tuple(sorted((*others, made.ref), key=lambda ref: ref.name))
 
 
 def check_channel(channel: str) -> None:

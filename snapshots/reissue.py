@@ -1,8 +1,10 @@
-"""A version that is there, once more under a new number: renewed, rolled back, or promoted.
+"""A version that is there, once more under a new number: renewed, rolled back, promoted, or with
+more of its visitors erased.
 
-Nothing is built and no part is written: every part is read, hash and all, before a number is
-claimed. The new version names the store's newest ledger, which extends the one that its program was
-compiled with: to an edge it is a version like any other, and higher than what it has.
+Nothing is built, and no part is written but the list of the erased: every part is read, hash and
+all, before a number is claimed. The new version names the store's newest ledger, which extends the
+one that its program was compiled with: to an edge it is a version like any other, and higher than
+what it has.
 """
 
 from __future__ import annotations
@@ -10,13 +12,40 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
+import msgspec
+
 from snapshots import history
 from snapshots.bundle import check_stored
-from snapshots.errors import Conflict, LedgerMoved, NotThere, StoreUnavailable, Untrusted
+from snapshots.erased import ERASED, Times, erased_part, merged
+from snapshots.errors import (
+    AlreadyThere,
+    Conflict,
+    LedgerMoved,
+    NotThere,
+    StoreUnavailable,
+    Untrusted,
+)
 from snapshots.keys import PrivateKey, PublicKeys
-from snapshots.manifest import Manifest, PatchRef, part_path, version_path, versions_prefix
-from snapshots.publish import TRIES, TTL_S, check_channel, claim, point
+from snapshots.manifest import (
+    Manifest,
+    PartRef,
+    PatchRef,
+    part_path,
+    version_path,
+    versions_prefix,
+)
+from snapshots.publish import (
+    TRIES,
+    TTL_S,
+    check_channel,
+    claim,
+    erased_in,
+    point,
+    with_part,
+)
 from snapshots.store.protocol import Store
+
+LEAST_S = 86_400  # of a version that is made for its erasures alone
 
 
 def reissue(
@@ -28,13 +57,14 @@ def reissue(
     now_s: float,
     ttl_s: float = TTL_S,
     keys: PublicKeys | None = None,
+    after: int | None = None,
 ) -> Manifest:
     """The version of `channel` that the parts of `source` have become.
 
     now_s: by the clock; the new version is good for ttl_s from then. keys: whose versions and
-    ledgers count besides this key's. Raises NotThere and the errors of `check_stored` for a part
-    that is gone or broken, Conflict for a ledger that does not extend the source's; then nothing
-    was published. StoreUnavailable.
+    ledgers count besides this key's. after: as `claim` has it. Raises NotThere and the errors of
+    `check_stored` for a part that is gone or broken, Conflict for a ledger that does not extend the
+    source's; then nothing was published. StoreUnavailable.
     """
     trusted = {**(keys or {}), **key.public()}
     check_channel(channel)
@@ -54,12 +84,44 @@ def reissue(
             patches=patches,
         )
         try:
-            made = claim(store, draft, key, trusted)
+            made = claim(store, draft, key, trusted, after=after)
         except LedgerMoved:
             continue
         point(store, channel, trusted)
         return made
     raise StoreUnavailable(f"expected a ledger that stays for a moment - at {store.where}")
+
+
+def erase(
+    store: Store, channel: str, times: Times, key: PrivateKey, keys: PublicKeys, *, now_s: float
+) -> Manifest | None:
+    """The channel's newest version once more, with these listed as erased; None where it lists them
+    already.
+
+    times: hash → when it was asked for. It keeps its date, but is good for LEAST_S at least, so
+    that edges take it. Whoever publishes meanwhile is not undone: then theirs is the version that
+    is taken. Raises what `reissue` raises.
+    """
+    for _ in range(TRIES):
+        newest = newest_of(store, channel, {**keys, **key.public()})
+        listed = erased_in(store, newest)
+        news = merged((times,), now_s)
+        if all(listed.get(hash_, -1) >= at_s for hash_, at_s in news.items()):
+            return None
+        made = erased_part(merged((listed, news), now_s))
+        parts = with_part(store, newest.parts, made, newest.part(ERASED))
+        with contextlib.suppress(AlreadyThere):
+            return reissue(
+                store,
+                msgspec.structs.replace(newest, parts=parts),
+                channel,
+                key,
+                now_s=now_s,
+                ttl_s=max(newest.not_after_s - now_s, LEAST_S),
+                keys=keys,
+                after=newest.version,
+            )
+    raise StoreUnavailable(f"expected a version that stays for a moment - at {store.where}")
 
 
 def _whole(store: Store, source: Manifest) -> Iterator[PatchRef]:
@@ -88,10 +150,15 @@ def before(store: Store, newest: Manifest, keys: PublicKeys) -> Manifest:
             found = history.version_of(store, newest.channel, version, keys)
         except (Untrusted, NotThere, Conflict):
             continue
-        if found.parts != newest.parts:
+        if _serving(found) != _serving(newest):
             return found
     path = version_path(newest.channel, max(newest.version - 1, 1))
     raise NotThere(path, store.where, "no earlier version has other parts: nothing to go back to")
+
+
+def _serving(manifest: Manifest) -> list[PartRef]:
+    """What it decides by; who is erased is no step to go back."""
+    return [part for part in manifest.parts if part.name != ERASED]
 
 
 def _check_extends(

@@ -14,6 +14,7 @@ import msgspec
 from decisions.errors import DecisionsError
 from decisions.program import Program
 from snapshots.contents import PROGRAM, wanted
+from snapshots.erased import ERASED, Erased
 from snapshots.errors import DiskRefused, Malformed
 from snapshots.manifest import Manifest, PartRef
 from snapshots.membership import KEYS, Membership
@@ -23,11 +24,13 @@ DecodeSteps = Callable[[memoryview], Generator[None, None, Program]]
 
 
 class Snapshot(msgspec.Struct, frozen=True):
-    """What a request pins: one version, whole. membership is None for a playbook without data."""
+    """What a request pins: one version, whole. membership is None for a playbook without data.
+    erased: whom to forget, or None."""
 
     manifest: Manifest
     program: Program
     membership: Membership | None = None
+    erased: Erased | None = None
 
     @property
     def version(self) -> int:
@@ -79,7 +82,8 @@ def open_steps(
         program = yield from decode_steps(mapped[PROGRAM])
     except DecisionsError as error:
         raise Malformed(f"{error} - at {PROGRAM}") from error
-    return Snapshot(manifest, program, members)
+    erased = Erased(mapped[ERASED]) if ERASED in mapped else None
+    return Snapshot(manifest, program, members, erased)
 
 
 def _mapped(part: PartRef, path: Path) -> memoryview:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import msgspec
 
-SERVED = "served"  # a decision left in a reply
-
 
 class Decided(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A decision as its `x` token had it: snapshot's version, rule "" for the slot's default,
@@ -29,7 +27,10 @@ class Decided(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
 
 
 class Row(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """id: the client's, or one made here. at: by the client's clock, received: by this node's, both
+    """type: an event's, `served` for a decision that left in a reply, or `erase` for who asked to
+    be forgotten: that one is written whatever is granted.
+
+    id: the client's, or one made here. at: by the client's clock, received: by this node's, both
     in seconds. visitor: the profile's id. customer: the keyed hash of the customer in 16 hex
     digits. grants, policy: under which the row was collected. snapshot: version that decided. x:
     the decision that this answers or is, decoded.

@@ -12,11 +12,11 @@ from typing import Any
 from decisions import consent
 from decisions.consent import SENSITIVE
 from decisions.engine import Decision
-from decisions.events import Event
+from decisions.events import SERVED, Event
 from decisions.profile import Profile
 from edge.cookies import Choice
 from edge.exposure import Marks
-from edge.sinks.row import SERVED, Decided, Row
+from edge.sinks.row import Decided, Row
 from edge.wire import Page
 
 

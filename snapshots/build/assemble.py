@@ -78,6 +78,12 @@ def record_of(
     )
 
 
+def record_for(record: Record, table: pa.Table) -> Record:
+    """The record of these customers. table: what `beside` gives."""
+    sizes = {name: pc.sum(table[f"{SEGMENT}{name}"]).as_py() or 0 for name in record.segments}
+    return msgspec.structs.replace(record, customers=table.num_rows, sizes=sizes)
+
+
 def beside(answers: Any, strongest: Any) -> Any:
     """The answers of each customer with their strongest interests, two lists side by side.
 

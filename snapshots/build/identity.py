@@ -7,7 +7,7 @@ an id, only its hash keyed by the ledger's salt.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -76,6 +76,14 @@ def visitor_keys(salt: str, customers: Sequence[str]) -> pa.Array:
         message = f"expected a key for every customer, got one for both of {' and '.join(both)}"
         raise DataRefused([Problem(code="collision", message=message, at=Position("customers"))])
     return pa.array(keys, pa.uint64())
+
+
+def without(table: pa.Table, salt: str, erased: Collection[int]) -> pa.Table:
+    """The rows of those who are not listed. table: has a column `customer`. erased: their keys."""
+    if not erased:
+        return table
+    kept = [visitor_key(salt, who) not in erased for who in table["customer"].to_pylist()]
+    return table.filter(pa.array(kept, pa.bool_()))
 
 
 def _surveyed(feed: Feed, rows: Any, columns: Sequence[str]) -> dict[str, list[str]]:

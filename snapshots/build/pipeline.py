@@ -19,7 +19,6 @@ from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from decisions.compiling import compile_with_ledger
 from decisions.errors import Position, Problem
@@ -31,26 +30,18 @@ from snapshots.build.assemble import Record
 from snapshots.build.catalogue import read_catalogue, with_categories
 from snapshots.build.clean import purchase_lines
 from snapshots.build.feeds import open_feeds
-from snapshots.build.identity import everybody, read_customers
+from snapshots.build.identity import everybody, read_customers, without
 from snapshots.build.patches import patches_from
 from snapshots.build.reading import read_playbook
 from snapshots.build.review import Policy, Review, judge, review
-from snapshots.build.segments import SEGMENT
 from snapshots.build.sources import FILE, Written, read_sources
 from snapshots.bundle import Packed, check_stored, unpack
 from snapshots.contents import RECORD
 from snapshots.errors import DataRefused
 from snapshots.history import read_manifest
-from snapshots.keys import (
-    PRIVATE_FILE,
-    PUBLIC_FILE,
-    PrivateKey,
-    PublicKeys,
-    read_private,
-    read_public,
-)
+from snapshots.keys import PrivateKey, PublicKeys, publisher_in
 from snapshots.manifest import part_path
-from snapshots.publish import Patched, publish_built
+from snapshots.publish import Patched, erased_in, publish_built
 from snapshots.store import Store, open_writable
 
 MEMORY = "1500MB"  # of DuckDB; beyond it goes to disk. The rest of 2 GiB is Python's and Arrow's
@@ -74,10 +65,11 @@ OnProgress: TypeAlias = Callable[[Progress], None]
 class BuildReport(msgspec.Struct, frozen=True, kw_only=True):
     """What was read, made and published.
 
-    rows: feed → rows read. left_out: reason → purchase lines. segments: name → customers in it, in
-    the playbook's order. parts: name → bytes as stored; patches: the same, of those that lead to
-    the parts in one step. review: what it changes, where that was looked at. reused: without data,
-    from the version before. peak_bytes: of this process, so far.
+    rows: feed → rows read. left_out: reason → purchase lines. erased: customers left out because
+    they asked for it. segments: name → customers in it, in the playbook's order. parts: name →
+    bytes as stored; patches: the same, of those that lead to the parts in one step. review: what it
+    changes, where that was looked at. reused: without data, from the version before. peak_bytes: of
+    this process, so far.
     """
 
     channel: str
@@ -85,6 +77,7 @@ class BuildReport(msgspec.Struct, frozen=True, kw_only=True):
     customers: int = 0
     rows: dict[str, int] = {}
     left_out: dict[str, int] = {}
+    erased: int = 0
     segments: dict[str, int] = {}
     parts: dict[str, int] = {}
     patches: dict[str, int] = {}
@@ -122,6 +115,12 @@ class Publisher(NamedTuple):
         found = review(before, parts, self.store, self.clock())
         judge(found, self.policy)
         return found
+
+    def without_erased(self, table: pa.Table, salt: str) -> pa.Table:
+        """The customers, but for those whom the channel's version now lists as erased."""
+        before = read_manifest(self.store, self.channel, self.trusted)
+        erased = erased_in(self.store, before) if before else {}
+        return without(table, salt, erased)
 
     def patches(self, parts: Sequence[Packed]) -> list[Patched]:
         """What leads to these parts from the channel's version now."""
@@ -178,7 +177,10 @@ def _with_data(
     record = population.record
 
     def members(salt: str) -> list[Packed]:
-        parts = assemble.membership_parts(population.table, record, salt)
+        nonlocal record
+        table = publisher.without_erased(population.table, salt)
+        record = assemble.record_for(population.record, table)
+        parts = assemble.membership_parts(table, record, salt)
         return [*parts, assemble.record_part(record)]
 
     on_progress(_stage("parts", f"{record.customers:,} customers"))
@@ -189,6 +191,7 @@ def _with_data(
         segments=record.sizes,
         rows=population.rows,
         left_out=population.left_out,
+        erased=population.record.customers - record.customers,
         warnings=never_held(playbook, record.held),
     )
 
@@ -329,9 +332,8 @@ def _computed(
         count, left_out = found.counted()
         on_progress(_stage("segments", f"{count:,} lines"))
         table, held = wanted(), found.held()
-    sizes = {name: pc.sum(table[f"{SEGMENT}{name}"]).as_py() or 0 for name in definitions.segments}
     record = assemble.record_of(definitions, settings.interests, half_life_s, now_s)
-    record = msgspec.structs.replace(record, customers=table.num_rows, sizes=sizes, held=held)
+    record = assemble.record_for(msgspec.structs.replace(record, held=held), table)
     rows = {"purchases": count, "catalogue": items.rows}
     return Population(table, record, rows, left_out)
 
@@ -373,9 +375,7 @@ def peak_bytes() -> int:
 def _publisher(
     store: str, channel: str, keys: Path, clock: Callable[[], float], policy: Policy | None
 ) -> Publisher:
-    private = read_private(keys / PRIVATE_FILE)
-    public = keys / PUBLIC_FILE
-    trusted = {**(read_public(public) if public.exists() else {}), **private.public()}
+    private, trusted = publisher_in(keys)
     return Publisher(open_writable(store), channel, private, trusted, clock, policy)
 
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -34,12 +35,13 @@ def publish(
     hero: str = "<h1>Welcome</h1>",
     *,
     rules: list[dict[str, Any]] | None = None,
+    fragments: Mapping[str, str] = MappingProxyType({}),
     ttl_s: float = TTL_S,
 ) -> Manifest:
     """One more version of the shop, whose welcome says `hero`."""
 
     def build(ledger: Ledger | None) -> tuple[list[Packed], Ledger]:
-        written = playbook(fragments={"hero/welcome": hero}, rules=rules)
+        written = playbook(fragments={"hero/welcome": hero, **fragments}, rules=rules)
         compiled = compile_with_ledger(written, ledger, CATALOGUE)
         return [pack("program", 1, compiled.program.encode())], compiled.ledger
 
@@ -122,6 +124,9 @@ class Node:
     def status(self) -> dict[str, Any]:
         told: dict[str, Any] = httpx.get(f"http://127.0.0.1:{self.admin}/status").json()
         return told
+
+    def metrics(self) -> str:
+        return httpx.get(f"http://127.0.0.1:{self.admin}/metrics").text
 
     def workers(self) -> list[int]:
         return [worker["pid"] for worker in self.status()["workers"]]

@@ -17,6 +17,7 @@ from snapshots import signing
 from snapshots.bundle import unpack
 from snapshots.census import Interests, Score, Trait, encode_membership
 from snapshots.contents import CONTENTS
+from snapshots.erased import Erased, erased_part
 from snapshots.keys import parse_public, private_key
 from snapshots.membership import NO_INTEREST, Membership
 
@@ -72,6 +73,14 @@ def test_the_membership_of_the_vectors_is_written_and_read_as_they_say() -> None
     assert (first.segments, first.interests) == (frozenset({"loyal"}), {"shoes": 1.5})
     assert first.weighed_at_s == 1_794_000_000
     assert (second.traits, second.scores) == ({"tier": "gold"}, {"propensity": 1.0})
+
+
+def test_the_erasures_of_the_vectors_are_written_and_read_as_they_say() -> None:
+    raw = bytes.fromhex(VECTORS["erased"])
+    times = {5: 1_794_000_000, 2**63 + 9: 1_795_000_000}
+    part = erased_part(times)
+    assert unpack(part.ref, part.stored) == raw
+    assert Erased(raw).times() == times
 
 
 def test_every_part_and_every_reason_of_a_refusal_is_on_the_page() -> None:

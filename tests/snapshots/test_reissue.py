@@ -176,7 +176,7 @@ def test_who_never_wins_the_race_for_the_ledger_gives_up_and_publishes_nothing(
     was = dict(store.objects)
     tries: list[Manifest] = []
 
-    def losing(_: object, draft: Manifest, *__: object) -> Manifest:
+    def losing(_: object, draft: Manifest, *__: object, **___: object) -> Manifest:
         tries.append(draft)
         raise LedgerMoved("ledger/2.jws", store.where)
 

@@ -17,9 +17,11 @@ from snapshots.bundle import unpack
 from snapshots.contents import PROGRAM
 from snapshots.errors import DataRefused, KeysRefused
 from snapshots.history import read_ledger, read_manifest
-from snapshots.keys import PUBLIC_FILE, read_public
+from snapshots.keys import PRIVATE_FILE, PUBLIC_FILE, read_private, read_public
 from snapshots.manifest import Manifest, part_path
 from snapshots.membership import Member, Membership
+from snapshots.publish import erased_in
+from snapshots.reissue import erase
 from snapshots.store import open_writable
 from tests.snapshots.build.market import NOW_S, Market, goods, people, sales
 
@@ -299,3 +301,26 @@ def test_nobody_at_all_is_a_snapshot_too(market: Market) -> None:
     report = built(market)
     assert (report.customers, report.segments) == (0, {"dormant": 0})
     assert Published(market).member("1") is None
+
+
+def test_who_is_erased_is_left_out_of_the_next_build_and_of_every_count(market: Market) -> None:
+    before = built(market)
+    published = Published(market)
+    gone = published.member("1")
+    assert gone is not None
+    salt = read_ledger(published.store, published.keys).ledger
+    assert salt is not None
+    times = {visitor_key(salt.salt, "1"): int(CLOCK_S)}
+    private = read_private(market.keys / PRIVATE_FILE)
+    erase(published.store, "live", times, private, published.keys, now_s=CLOCK_S)
+
+    after = built(market)
+
+    published = Published(market)
+    assert (before.erased, after.erased) == (0, 1)
+    assert (after.customers, published.members().rows) == (before.customers - 1,) * 2
+    assert published.member("1") is None
+    assert after.segments == {
+        name: size - (name in gone.segments) for name, size in before.segments.items()
+    }
+    assert erased_in(published.store, published.manifest) == times
