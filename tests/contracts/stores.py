@@ -7,16 +7,21 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from snapshots import pauses
 from snapshots.errors import AlreadyThere, DiskRefused, NotThere, StoreUnavailable, TooLarge
+from snapshots.pauses import MAX_BYTES, Paused, Pauses, control_path, controls_prefix
+from snapshots.pausing import change
 from snapshots.store import ReadableStore, Store
+from tests.snapshots.bundles import KEY, NOW_S
 
 PATH = "channels/live.jws"
+CONTROL, LISTS = control_path("live"), controls_prefix("live")
 DATA = b"signed bytes"
 
 
 class ReadableStoreContract:
     """What an edge counts on. Fixtures: `store`, `absent` (a store that is not there), and
-    `written`, which put DATA at PATH and may be called with other bytes to change it."""
+    `written`, which puts bytes at PATH or another path, and may be called again to change them."""
 
     def test_what_was_written_is_read(self, store: ReadableStore, written: Written) -> None:
         written(DATA)
@@ -48,6 +53,25 @@ class ReadableStoreContract:
         written(b"other bytes, longer")
         second = store.read_if_changed(PATH, first.etag, 100)
         assert second and second.data == b"other bytes, longer"
+
+    def test_a_control_is_not_there_until_somebody_pauses_then_read_once_for_each_change(
+        self, store: ReadableStore, written: Written
+    ) -> None:
+        written(DATA)  # the manifest beside it has a tag of its own
+        manifest = store.read_if_changed(PATH, "", 100)
+        with pytest.raises(NotThere) as refused:
+            store.read_if_changed(CONTROL, "", MAX_BYTES)
+        assert refused.value.path == CONTROL
+        for data in (b"one list", b"another list, longer"):
+            written(data, CONTROL)
+            found = store.read_if_changed(CONTROL, "", MAX_BYTES)
+            assert found and found.data == data
+            assert found.etag
+            assert store.read_if_changed(CONTROL, found.etag, MAX_BYTES) is None
+        assert manifest
+        assert store.read_if_changed(PATH, manifest.etag, 100) is None
+        with pytest.raises(TooLarge):
+            store.read_if_changed(CONTROL, "", 10)
 
     @pytest.mark.parametrize("start", [0, 1, 11, 12, 13])
     def test_what_comes_from_a_place_on_is_the_rest_and_nothing_beyond_the_end(
@@ -144,6 +168,35 @@ class StoreContract(ReadableStoreContract):
         store.create(PATH, b"new")
         assert store.read(PATH, 100) == b"new"
 
+    def test_lists_of_pauses_are_created_once_and_lie_apart_from_versions(
+        self, store: Store
+    ) -> None:
+        version = "channels/live/1.jws"
+        for path in (f"{LISTS}1.jws", f"{LISTS}2.jws", version, CONTROL, PATH):
+            store.create(path, DATA)
+        with pytest.raises(AlreadyThere, match=f"expected to be the first to write {LISTS}2"):
+            store.create(f"{LISTS}2.jws", b"late")
+        assert store.read(f"{LISTS}2.jws", 100) == DATA
+        assert store.list(LISTS) == [f"{LISTS}1.jws", f"{LISTS}2.jws"]
+        assert store.list("channels/live/") == [version]
+
+    def test_of_many_who_pause_at_once_nobody_loses_a_change_and_edges_see_the_last(
+        self, store: Store
+    ) -> None:
+        def pause(name: str) -> Pauses:
+            stop = Paused(kind="rule", id=name, since_s=0)
+            return change(store, "live", lambda paused: (*paused, stop), KEY, {}, now_s=NOW_S)
+
+        names = [f"rule-{number}" for number in range(6)]
+        with ThreadPoolExecutor(3) as threads:
+            list(threads.map(pause, names))
+
+        found = pauses.verify(store.read(CONTROL, MAX_BYTES), KEY.public())
+        assert (found.number, found.rules) == (6, frozenset(names))
+        assert len(store.list(LISTS)) == 6
+        pause("once more")
+        assert pauses.verify(store.read(CONTROL, MAX_BYTES), KEY.public()).number == 7
+
     def test_bytes_of_any_size_come_back(self, store: Store) -> None:
         large = bytes(range(256)) * 30_000
         store.create("parts/large", large)
@@ -153,9 +206,9 @@ class StoreContract(ReadableStoreContract):
 
 
 class Written:
-    """Puts bytes at PATH, however that is done behind the store."""
+    """Puts bytes at a path, however that is done behind the store."""
 
-    def __call__(self, data: bytes) -> None:
+    def __call__(self, data: bytes, path: str = PATH) -> None:
         raise NotImplementedError
 
 
@@ -165,5 +218,5 @@ class WrittenTo(Written):
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    def __call__(self, data: bytes) -> None:
-        self.store.replace(PATH, data)
+    def __call__(self, data: bytes, path: str = PATH) -> None:
+        self.store.replace(path, data)

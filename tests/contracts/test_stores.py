@@ -7,7 +7,7 @@ import pytest
 
 from snapshots.errors import NotThere
 from snapshots.store import HttpStore, MemoryStore, ReadableStore, Store, open_store, open_writable
-from tests.contracts.stores import ReadableStoreContract, StoreContract, Written, WrittenTo
+from tests.contracts.stores import PATH, ReadableStoreContract, StoreContract, Written, WrittenTo
 from tests.snapshots.store.buckets import BUCKET
 from tests.snapshots.store.origins import FileOrigin, NginxOrigin, Origin
 
@@ -65,8 +65,8 @@ class WrittenBehind(Written):
     def __init__(self, origin: Origin) -> None:
         self.origin = origin
 
-    def __call__(self, data: bytes) -> None:
-        self.origin.put("channels/live.jws", data)
+    def __call__(self, data: bytes, path: str = PATH) -> None:
+        self.origin.put(path, data)
 
 
 class TestHttpStore(ReadableStoreContract):
