@@ -6,6 +6,7 @@ Read in this order; a module imports only from the ones above it:
     reasons       why a decision came out as it did
     consent       purposes and grants as bits
     tcstring      an IAB TC string in, what it says out, or where it is wrong
+    tcf           what a TC string says, as grants
     schema        what a rule may read, of which type, for which purpose
     interest      how interest fades, and its scale of 0 to 100
     events        what a page reports

@@ -13,6 +13,7 @@ Read in this order; a module imports only from the ones above it:
     keyring       the secrets that sign: a JWKS in, keys out; reloads while serving
     tokens        HS256 JWTs: sign, verify, why not
     cookies       signed cookies: read, verify, write
+    choosing      a TC string beside the choice there is: the choice that counts
     exposure      the x token: what was served, signed
     previews      preview tokens: names in replies, chosen variants
     identify      sign-in tokens of the site's server: who the customer is

@@ -78,6 +78,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     policy: Annotated[
         str, about("version of the consent text, where a page does not say which it showed")
     ] = ""
+    tcf_vendor: Annotated[
+        int,
+        about("Global Vendor List id that TC strings are asked for; 0: for the publisher itself"),
+    ] = 0
     origins: Annotated[
         tuple[str, ...], about("other origins whose pages may write, such as https://m.example.com")
     ] = ()
@@ -279,6 +283,8 @@ def _checked(config: Config) -> Config:
     for name, least in _AT_LEAST.items():
         if (value := getattr(config, name)) < least:
             raise SettingError(f"expected {name} >= {least}, got {value}")
+    if not 0 <= config.tcf_vendor < 2**16:
+        raise SettingError(f"expected 0 <= tcf_vendor < 65536, got {config.tcf_vendor}")
     for name in ("poll_interval_s", "follow_interval_s", "log_file_s", "body_s"):
         if not (value := getattr(config, name)) > 0:
             raise SettingError(f"expected {name} > 0, got {value}")

@@ -223,21 +223,23 @@ class CookieJar:
         return self._set(PROFILE, sign(claims + packed + b"}", key), self._profile_s)
 
     def write_choice(self, choice: Choice, now_s: float) -> bytes:
-        """The Set-Cookie value that keeps a consent choice."""
+        """The Set-Cookie value that keeps a consent choice, for as long as one counts from when it
+        was given."""
         issued_s = int(now_s)
+        age_s = max(0, issued_s - int(choice.at_s)) if choice.at_s else 0
+        left_s = max(0, self._consent_s - age_s)
         claims = {
             "aud": "consent",
             "v": FORMAT,
             "iat": issued_s,
-            "exp": issued_s + self._consent_s,
+            "exp": issued_s + left_s,
             "g": [name for name, bit in PURPOSES.items() if choice.grants & bit],
             "how": choice.how[:64],
             "at": int(choice.at_s),
             "policy": choice.policy[:64],
         }
-        return self._set(
-            CONSENT, sign(msgspec.json.encode(claims), self._ring().signing), self._consent_s
-        )
+        token = sign(msgspec.json.encode(claims), self._ring().signing)
+        return self._set(CONSENT, token, left_s)
 
     def forget(self, name: str) -> bytes:
         """The Set-Cookie value that deletes a cookie."""

@@ -50,9 +50,11 @@ class EventsBody(msgspec.Struct, frozen=True):
 
 
 class ConsentBody(msgspec.Struct, frozen=True):
-    """The body of PUT v1/consent. how: `banner`, `settings`, …; policy: the text that was shown."""
+    """The body of PUT v1/consent. grants: names of purposes, or instead of them tcf: a TC string.
+    how: `banner`, `settings`, …; policy: the text that was shown."""
 
-    grants: list[str]
+    grants: list[str] | msgspec.UnsetType = msgspec.UNSET
+    tcf: str | msgspec.UnsetType = msgspec.UNSET
     how: str = "banner"
     policy: str = ""
 
@@ -140,14 +142,16 @@ def events_body(raw: bytes, max_events: int) -> EventsBody:
 
 
 def consent_body(raw: bytes) -> tuple[ConsentBody, int]:
-    """The body of a choice, and its grants as bits. Raises Refused."""
+    """The body of a choice, and its grants as bits, 0 with a TC string. Raises Refused."""
     body = _decoded(_CONSENT, raw)
     for name, text in (("how", body.how), ("policy", body.policy)):
         _within(name, text, MAX_ID)
         if len(text.encode()) > MAX_ID or not text.isprintable():  # the cookie has no room for more
             raise invalid(f"expected {MAX_ID} printable bytes at most - at `$.{name}`")
+    if (body.grants is msgspec.UNSET) is (body.tcf is msgspec.UNSET):
+        raise invalid("expected one of `grants` and `tcf`")
     bits = 0
-    for place, name in enumerate(body.grants):
+    for place, name in enumerate(body.grants or ()):
         if name not in consent.PURPOSES:
             known = ", ".join(consent.PURPOSES)
             raise invalid(f"expected one of {known}, got {name!r} - at `$.grants[{place}]`")

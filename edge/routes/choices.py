@@ -1,11 +1,16 @@
-"""GET and PUT v1/consent: what is granted, and a new choice, which takes effect at once."""
+"""GET and PUT v1/consent: what is granted, and a new choice, which takes effect at once.
+
+A TC string that is older than the choice there is changes nothing, and is no error.
+"""
 
 from __future__ import annotations
 
 import time
 
+import msgspec
+
 from decisions import consent
-from edge import answers, exchange, wire
+from edge import answers, choosing, exchange, wire
 from edge.cookies import Choice
 from edge.exchange import Reply, Scope
 from edge.services import Services
@@ -23,8 +28,21 @@ def write(services: Services, _: Scope, headers: dict[bytes, bytes], body: bytes
     exchange.check_may_write(headers, services.config.origins)
     asked, grants = wire.consent_body(body)
     started_ns = time.perf_counter_ns()
-    policy = asked.policy or services.config.policy
-    choice = Choice(grants=grants, how=asked.how, at_s=services.clock(), policy=policy)
+    config, now_s = services.config, services.clock()
+    policy = asked.policy or config.policy
+    choice = Choice(grants, now_s, asked.how, policy)
+    if asked.tcf is not msgspec.UNSET:
+        before = services.reception.choice(headers)
+        choice = choosing.from_tc_string(
+            asked.tcf,
+            before,
+            vendor=config.tcf_vendor,
+            policy=policy,
+            days=config.consent_days,
+            now_s=now_s,
+        )
+        if choice is before:
+            return answers.json_reply(services, _told(choice), started_ns)
     cookies = services.reception.choose(choice, headers, services.served.current)
     return answers.json_reply(services, _told(choice), started_ns, cookies)
 

@@ -111,7 +111,7 @@
   window.edgewise = {
     visit,
     event: (type, fields) => note(type, fields),
-    consent: grants => alone(() => send('PUT', 'consent', { grants, how: 'banner' })).catch(() => {}).then(() => visit(page)),
+    consent: told => alone(() => send('PUT', 'consent', told.map ? { grants: told, how: 'banner' } : { tcf: told })).catch(() => {}).then(() => visit(page)),
   };
 
   const push = layer.push;

@@ -81,3 +81,25 @@ def test_events_that_were_taken_do_not_come_again(browser: Browser) -> None:
     told = [id_ for ids in edge.visits for id_ in ids]
     assert len(told) == len(set(told)) == 2
     page.context.close()
+
+
+@pytest.mark.parametrize(
+    ("told", "body"),
+    [
+        ("['functional']", {"grants": ["functional"], "how": "banner"}),
+        ("'CQSbk4A'", {"tcf": "CQSbk4A"}),
+    ],
+)
+def test_a_choice_is_sent_as_grants_or_as_a_tc_string(
+    browser: Browser, told: str, body: dict[str, Any]
+) -> None:
+    page = browser.new_context().new_page()
+    Edge(page, TAKEN)
+    page.goto("https://shop.example/")
+    page.wait_for_function("window.edgewise")
+
+    with page.expect_request("**/v1/consent") as sent:
+        page.evaluate(f"edgewise.consent({told})")
+
+    assert (sent.value.method, sent.value.post_data_json) == ("PUT", body)
+    page.context.close()

@@ -1,0 +1,162 @@
+"""A choice that comes as a TC string: the newest counts; a string of another time is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from decisions.consent import ANALYTICS, FUNCTIONAL, MARKETING, PERSONALIZATION
+from edge.choosing import from_tc_string
+from edge.cookies import NO_CHOICE, Choice
+from edge.errors import Refused
+from tests.decisions.tcstrings import DAY_S, MADE_S, encode, publisher, said
+from tests.edge.shop import NOW_S, Shop
+
+OURS = FUNCTIONAL | ANALYTICS | PERSONALIZATION | MARKETING
+ONE = publisher({1, 11})
+
+
+def of(at_s: float, **changes: Any) -> str:
+    """A string that was last updated then."""
+    return encode(said(created_s=at_s, last_updated_s=at_s, **changes))
+
+
+def chosen(text: str, before: Choice = NO_CHOICE, vendor: int = 0) -> Choice:
+    return from_tc_string(text, before, vendor=vendor, policy="p1", days=182, now_s=NOW_S)
+
+
+def test_a_string_is_a_choice_of_when_it_was_updated() -> None:
+    assert chosen(of(NOW_S - 60)) == Choice(OURS, NOW_S - 60, "tcf", "p1")
+    assert chosen(of(NOW_S - 60, publisher_tc=ONE)).grants == FUNCTIONAL
+    assert chosen(of(NOW_S - 60, publisher_tc=None), vendor=755).grants == OURS
+
+
+def test_a_clock_that_is_a_little_ahead_makes_no_choice_of_the_future() -> None:
+    assert chosen(of(NOW_S + 100)).at_s == NOW_S
+
+
+@pytest.mark.parametrize(
+    ("at_s", "why"),
+    [
+        (NOW_S + 121, "expected a TC string that was updated by now, got one of 2026-11-18"),
+        (NOW_S + 400 * DAY_S, "updated by now, got one of 2027-12-23"),
+        (NOW_S - 182 * DAY_S, "updated within 182 days, got one of 2026-05-20"),
+        (0.0, "updated within 182 days, got one of 1970-01-01"),
+    ],
+)
+def test_a_string_of_another_time_is_refused(at_s: float, why: str) -> None:
+    with pytest.raises(Refused, match=why):
+        chosen(of(at_s))
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("B" + of(NOW_S)[1:], r"expected version 2, got 1 - at bit 0 of segment 1 of `\$\.tcf`"),
+        (of(NOW_S, is_service_specific=False), "got one of global scope - at bit 138"),
+    ],
+)
+def test_what_is_wrong_with_a_string_is_told(text: str, why: str) -> None:
+    with pytest.raises(Refused, match=why) as raised:
+        chosen(text)
+    assert (raised.value.status, raised.value.code) == (400, "invalid-request")
+
+
+def test_a_string_of_before_the_last_choice_changes_nothing() -> None:
+    refused = Choice(0, NOW_S - 10, "banner", "p0")
+
+    assert chosen(of(NOW_S - 11), refused) is refused
+    assert chosen(of(MADE_S - DAY_S), refused) is refused
+    assert chosen(of(NOW_S - 10), refused) == Choice(OURS, NOW_S - 10, "tcf", "p1")
+
+
+def test_of_two_strings_of_one_day_the_later_one_counts() -> None:
+    first = chosen(of(MADE_S))
+
+    assert chosen(of(MADE_S, publisher_tc=ONE), first) == Choice(FUNCTIONAL, MADE_S, "tcf", "p1")
+
+
+def test_a_string_that_says_only_the_day_takes_away_from_a_choice_of_that_day() -> None:
+    banner = Choice(FUNCTIONAL | ANALYTICS, NOW_S - 10, "banner", "p0")
+
+    assert chosen(of(MADE_S, publisher_tc=ONE), banner) == Choice(
+        FUNCTIONAL, NOW_S - 10, "banner", "p0"
+    )
+    assert chosen(of(MADE_S), banner) is banner
+
+
+@given(st.integers(0, 31), st.integers(0, 31), st.integers(-DAY_S, DAY_S), st.booleans())
+def test_an_older_string_never_adds_a_grant(
+    grants: int, agreed: int, apart_s: int, is_day: bool
+) -> None:
+    before = Choice(grants, NOW_S, "banner", "p0")
+    at_s = MADE_S if is_day else NOW_S - abs(apart_s) - 1
+    purposes = {n for n in range(1, 12) if agreed >> n % 5 & 1}
+
+    after = chosen(of(at_s, publisher_tc=publisher(purposes)), before)
+    assert not after.grants & ~grants
+
+
+@pytest.mark.anyio
+async def test_a_string_comes_in_over_http_and_lasts_from_when_it_was_given() -> None:
+    shop = Shop(tcf_vendor=755)
+    browser = shop.browser()
+    week = NOW_S - 7 * DAY_S
+
+    reply = await browser.send("PUT", "/_ew/v1/consent", json={"tcf": of(week), "policy": "p1"})
+
+    names = ["functional", "analytics", "personalization", "marketing"]
+    assert reply.json() == {"grants": names, "at": week, "how": "tcf", "policy": "p1"}
+    assert f"Max-Age={175 * DAY_S};" in reply.headers["set-cookie"]
+    assert (await browser.send("GET", "/_ew/v1/consent")).json() == reply.json()
+    shop.clock.now_s += 174 * DAY_S
+    assert (await browser.send("GET", "/_ew/v1/consent")).json()["grants"] == names
+    shop.clock.now_s += DAY_S + 121
+    assert (await browser.send("GET", "/_ew/v1/consent")).json()["grants"] == []
+
+
+@pytest.mark.anyio
+async def test_a_string_that_takes_back_takes_the_profile_with_it() -> None:
+    browser = Shop().browser()
+    await browser.send("PUT", "/_ew/v1/consent", json={"tcf": of(NOW_S - 9)})
+    await browser.view("shoes", 6)
+    assert "user_interest_score" in browser.cookies
+
+    await browser.send("PUT", "/_ew/v1/consent", json={"tcf": of(NOW_S, publisher_tc=None)})
+
+    assert "user_interest_score" not in browser.cookies
+
+
+@pytest.mark.anyio
+async def test_an_older_string_leaves_the_cookies_alone() -> None:
+    browser = Shop().browser()
+    await browser.consent()
+
+    reply = await browser.send("PUT", "/_ew/v1/consent", json={"tcf": of(NOW_S - 9)})
+
+    assert (reply.json()["grants"], reply.json()["how"]) == ([], "banner")
+    assert "set-cookie" not in reply.headers
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ({"tcf": "nonsense"}, "expected version 2, got 39 - at bit 0 of segment 1 of `$.tcf`"),
+        ({"tcf": "C" * 60_000}, "expected at most 4096 characters, got 60000 - at bit 0"),
+        ({"tcf": "CQ", "grants": []}, "expected one of `grants` and `tcf`"),
+        ({}, "expected one of `grants` and `tcf`"),
+        ({"tcf": 7}, "expected `str`, got `int` - at `$.tcf`"),
+    ],
+)
+async def test_what_is_no_string_is_a_problem_that_says_what_was_expected(
+    body: dict[str, Any], why: str
+) -> None:
+    reply = await Shop().browser().send("PUT", "/_ew/v1/consent", json=body)
+
+    assert (reply.status_code, reply.headers["content-type"]) == (400, "application/problem+json")
+    assert why in reply.json()["detail"]
+    assert "set-cookie" not in reply.headers
