@@ -84,7 +84,7 @@ def create_services(
         clock=clock,
         proxies=Proxies(config, counters.count),
         served=served,
-        reception=Reception(jar, ring, Context(config), clock),
+        reception=Reception(jar, ring, Context(config), clock, counters.count),
         exposures=exposures,
         previews=Previews(ring, counters, clock),
         intake=Intake(served, exposures, Identities(identify), sink, counters, new_id, erasures),

@@ -1,4 +1,5 @@
-"""Which headers of each CDN tell a visitor's place and address. Only names: nothing is read here.
+"""Which headers of each CDN tell a visitor's place and address, and bots. Only names: nothing is
+read here.
 
 A name is that of a header, or `header:key` for one that lists `key=value` pairs. Where each is
 documented stands in docs/operations.md.
@@ -10,20 +11,27 @@ from typing import NamedTuple
 
 
 class Cdn(NamedTuple):
-    """The headers of one CDN; "" is what it does not say. client: the visitor's address."""
+    """The headers of one CDN; "" is what it does not say. client: the visitor's address. bot: a
+    score, or a word, that tells bots from people."""
 
     country: str = "x-geo-country"
     region: str = "x-geo-region"
     city: str = "x-geo-city"
     continent: str = "x-geo-continent"
     client: str = ""
+    bot: str = ""
 
 
 NONE = "none"
 CDNS = {
     NONE: Cdn(),  # what a proxy of your own is told to set
     "cloudflare": Cdn(
-        "cf-ipcountry", "cf-region-code", "cf-ipcity", "cf-ipcontinent", "cf-connecting-ip"
+        "cf-ipcountry",
+        "cf-region-code",
+        "cf-ipcity",
+        "cf-ipcontinent",
+        "cf-connecting-ip",
+        "cf-bot-score",
     ),
     "cloudfront": Cdn(
         "cloudfront-viewer-country",

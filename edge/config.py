@@ -104,6 +104,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     client_header: Annotated[
         str, about("the same for the visitor's address; without it X-Forwarded-For says it")
     ] = AUTO
+    bot_header: Annotated[str, about("the same for what the CDN says of bots")] = AUTO
+    bot_values: Annotated[
+        tuple[str, ...], about("what that header says of a bot: ranges of scores, and words")
+    ] = ("1-29",)
 
     poll_interval_s: Annotated[
         float, about("how often the store is asked; an offset by node name spreads a fleet", "s")
@@ -273,6 +277,7 @@ def _typed(kind: Any, value: Any, place: str) -> Any:
 
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+(?::\w+)?")
+_SCORES = re.compile(r"\d{1,4}-\d{1,4}")
 _AT_LEAST = {"port": 0, "workers": 1, "max_body_bytes": 1_024, "max_query_bytes": 256}
 _AT_LEAST |= dict.fromkeys(("max_events", "max_slots", "log_queue", "events_per_minute"), 1)
 _AT_LEAST |= dict.fromkeys(("max_clients", "max_tokens_cached"), 1)
@@ -311,6 +316,10 @@ def _check_proxies(config: Config) -> None:
     for name, header in config.told._asdict().items():
         if header and not _HEADER.fullmatch(header):
             raise SettingError(f"expected a header's name, got {header!r} - at {name}_header")
+    for value in config.bot_values:
+        if not _SCORES.fullmatch(value) and not value.isalpha():
+            what = "expected a range of scores such as 1-29, or a word such as true"
+            raise SettingError(f"{what}, got {value!r} - at bot_values")
 
 
 def host_and_port(address: str) -> tuple[str, int]:

@@ -25,6 +25,7 @@ Values: TypeAlias = tuple[bytes | None, ...]
 # Bytes that are looked at: headers may be as long as the server takes, and readings are remembered.
 MAX_PLACE, MAX_AGENT, MAX_HINT, MAX_LANGUAGE = 256, 512, 8, 128
 MAX_LIST = 1_024  # of a header that lists what it says
+MAX_SCORE = 4
 MAX_REMEMBERED, MAX_CONTEXTS = 1_024, 4_096  # bytes of what is remembered together, and how many
 
 PLACES = ("country", "continent", "region", "city")
@@ -34,8 +35,11 @@ _PLACE = re.compile(r"[\w .,'()/-]{1,64}")
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
 _UTM = [(f"utm.{n}", f"utm_{n}") for n in ("source", "medium", "campaign", "term", "content")]
 
-_BOT = re.compile(
-    r"bot\b|bot[/;]|crawl|spider|slurp|preview|headlesschrome|^curl|^python|^wget", re.I
+BOT = "bot"
+_BOT = re.compile(  # Cubot makes phones
+    r"(?<!\bcu)bot\b|crawl|spider|slurp|preview|headlesschrome|phantomjs|lighthouse|facebookexternalhit"
+    r"|whatsapp/|pingdom|uptime|monitor|^curl|^python|^wget|^go-http|^java/|^libwww|^scrapy",
+    re.I,
 )
 _TABLET = re.compile(r"ipad|tablet|kindle|silk/|android(?!.*mobi)", re.I)
 _MOBILE = re.compile(r"mobi|iphone|ipod|android", re.I)
@@ -63,7 +67,12 @@ class Context:
     def __init__(self, config: Config) -> None:
         told = config.told._asdict()
         places = [(f"geo.{name}", *cdns.parts(told[name])) for name in PLACES if told[name]]
-        said = [*dict.fromkeys(header for _, header, _ in places)]
+        bot, self._bot_key = cdns.parts(told["bot"])
+        self._bot_words = {word.lower().encode() for word in config.bot_values if word.isalpha()}
+        ranges = [word.split("-") for word in config.bot_values if not word.isalpha()]
+        self._bot_scores = [range(int(low), int(high) + 1) for low, high in ranges]
+        said = [*dict.fromkeys((*(header for _, header, _ in places), *([bot] if bot else [])))]
+        self._bot_at = said.index(bot) if bot else None
         # Attribute, place of its header among the values, key in that header.
         self._places = [(name, said.index(header), key) for name, header, key in places]
         self.headers = (*said, b"user-agent", b"sec-ch-ua-mobile", b"accept-language")
@@ -92,11 +101,23 @@ class Context:
                 facts[name] = value
         if agent:
             facts.update(device(agent[:MAX_AGENT], (hint or b"")[:MAX_HINT]))
+        if self._bot_at is not None and self._is_of_bot(said[self._bot_at]):
+            facts["device.kind"] = BOT
         if language and (spoken := locale(language[:MAX_LANGUAGE])):
             facts["locale"] = spoken
         if sum(len(value) for value in values if value) <= MAX_REMEMBERED:
             self._remembered[values] = facts
         return facts
+
+    def is_bot(self, headers: Headers) -> bool:
+        """Whether the user agent or the CDN says so."""
+        return self.facts(headers, wire.NO_PAGE).get("device.kind") == BOT
+
+    def _is_of_bot(self, told: bytes | None) -> bool:
+        said = (_listed(told, self._bot_key) if self._bot_key else told or b"").strip().lower()
+        if said.isdigit() and len(said) <= MAX_SCORE:
+            return any(int(said) in scores for scores in self._bot_scores)
+        return said in self._bot_words
 
 
 def _page_facts(facts: dict[str, Any], page: wire.Page, query_keys: Collection[str]) -> None:
@@ -180,7 +201,7 @@ def device(agent: bytes, mobile_hint: bytes = b"") -> Mapping[str, str]:
 
 def _kind(text: str, mobile_hint: bytes) -> str:
     if _BOT.search(text):
-        return "bot"
+        return BOT
     if _TABLET.search(text):
         return "tablet"
     if mobile_hint == b"?1" or _MOBILE.search(text):

@@ -28,6 +28,7 @@ from edge.visit import Visit
 from edge.wire import ForgottenReply, RefusedEvent
 
 EVENTS = 'edgewise_events_total{{type="{}"}}'
+OF_BOTS = "edgewise_events_of_bots_total"
 UNLOGGED = "edgewise_events_without_analytics_total"
 REPEATED = "edgewise_events_repeated_total"
 STRANGE = "edgewise_interest_keys_unknown_total"
@@ -68,7 +69,10 @@ class Intake:
         self._reserved = {IDENTIFY: self._identify, SIGN_OUT: self._sign_out, SEEN: self._seen}
 
     def begin(self, visit: Visit) -> None:
-        """A visit begins: an id where one may be kept, a session that goes on or starts."""
+        """A visit begins: an id where one may be kept, a session that goes on or starts. Not for a
+        bot."""
+        if visit.is_bot:
+            return
         profile = visit.profile
         fresh = "" if profile.visitor else self._new_id(visit.now_s)
         visit.profile = begin(profile, visit.choice.grants, visit.now_s, fresh)
@@ -83,8 +87,12 @@ class Intake:
     ) -> list[RefusedEvent]:
         """Learns from the events in their order and logs what may be logged; those that were not
         taken come back, in their order, too. refused: those of the batch that could not be read.
-        teach: False only logs, because these events come again.
+        teach: False only logs, because these events come again. Those of a bot are counted, and
+        that is all.
         """
+        if visit.is_bot:
+            self._metrics.count(OF_BOTS, sum(1 for _ in batch))
+            return [*refused]
         refused = [*refused]
         is_logged = visit.is_logged
         lesson: Lesson | None = None  # of the events since the last reserved one

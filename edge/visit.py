@@ -28,8 +28,8 @@ from decisions.profile import (
 from decisions.reasons import Reason, Step
 from decisions.tables import Slot
 from edge import wire
-from edge.context import Context
-from edge.cookies import CONSENT, PROFILE, Choice, CookieJar
+from edge.context import BOT, Context
+from edge.cookies import CONSENT, NO_CHOICE, PROFILE, Choice, CookieJar
 from edge.exposure import Marks
 from edge.keyring import KeyRing
 from edge.previews import Preview
@@ -37,6 +37,8 @@ from edge.refresh import Serving
 from edge.sinks.rows import Rows
 from edge.wire import Page
 from snapshots.membership import Member
+
+BOTS = "edgewise_bots_total"
 
 
 class Shown(msgspec.Struct, frozen=True, gc=False):
@@ -91,6 +93,11 @@ class Visit:
         if self.profile.customer and is_authenticated(self.profile, self.now_s):
             grants |= AUTHENTICATED
         return grants
+
+    @property
+    def is_bot(self) -> bool:
+        """Whether no person asks: then nothing is known, granted, learnt, logged or kept."""
+        return self.context.get("device.kind") == BOT
 
     @property
     def may_keep(self) -> bool:
@@ -241,15 +248,29 @@ class Reception:
         ring: Callable[[], KeyRing],
         context: Context,
         clock: Callable[[], float],
+        count: Callable[[str], None],
     ) -> None:
-        """ring: the jar's keys of the moment."""
+        """ring: the jar's keys of the moment. count: is told BOTS for each visit of one."""
         self._jar, self._ring, self._context, self._clock = jar, ring, context, clock
+        self._count = count
         self._key = (b"cookie", *context.headers)  # with the query, all that a request tells
 
-    def arrive(self, serving: Serving, headers: Mapping[bytes, bytes], page: Page) -> Visit:
+    def arrive(
+        self,
+        serving: Serving,
+        headers: Mapping[bytes, bytes],
+        page: Page,
+        *,
+        bots_too: bool = False,
+    ) -> Visit:
         """The visit of this request, its profile as the cookie has it. Never raises: a cookie that
-        cannot be believed is a visitor without one, and so is one of who asked to be forgotten."""
+        cannot be believed is a visitor without one; so are a bot, and who asked to be forgotten.
+        bots_too: reads a bot's cookies as anybody's."""
         now_s = round(self._clock(), 3)  # as profiles have it: then most of their moments are this
+        context = self._context.facts(headers, page, serving.query_keys)
+        if context.get("device.kind") == BOT and not bots_too:
+            self._count(BOTS)
+            return Visit(serving, now_s, NO_CHOICE, NOBODY, context, page)
         choice, profile = self._jar.read(headers.get(b"cookie"), serving.program.dictionary, now_s)
         sensitive = serving.sensitive
         if sensitive and profile is not NOBODY and not choice.grants & SENSITIVE:
@@ -257,7 +278,6 @@ class Reception:
             profile = withdraw(profile, choice.grants, sensitive)
         if serving.erased and serving.is_erased(profile):
             profile = NOBODY
-        context = self._context.facts(headers, page, serving.query_keys)
         return Visit(serving, now_s, choice, profile, context, page)
 
     def ask(
@@ -282,15 +302,25 @@ class Reception:
             asked = visit, visit.known()
             if preview is None:
                 serving.asked.keep(key, asked)
+        elif asked[0].is_bot:
+            self._count(BOTS)
         return asked
 
+    def is_bot(self, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether no person asks."""
+        return self._context.is_bot(headers)
+
     def choice(self, headers: Mapping[bytes, bytes]) -> Choice:
-        """What this visitor granted."""
+        """What this visitor granted; a bot nothing."""
+        if self.is_bot(headers):
+            return NO_CHOICE
         return self._jar.read(headers.get(b"cookie"), NO_NAMES, self._clock())[0]
 
     def cookies(self, visit: Visit, headers: Mapping[bytes, bytes]) -> list[bytes]:
         """The Set-Cookie values after a visit: the profile where one may be kept; where none may
-        and one came, its end."""
+        and one came, its end; for a bot none."""
+        if visit.is_bot:
+            return []
         if visit.may_keep:
             names = visit.serving.program.dictionary
             return [self._jar.write_profile(visit.profile, names, visit.now_s)]

@@ -11,7 +11,7 @@ import msgspec
 
 from decisions import consent
 from edge import answers, choosing, exchange, wire
-from edge.cookies import Choice
+from edge.cookies import NO_CHOICE, Choice
 from edge.exchange import Reply, Scope
 from edge.services import Services
 
@@ -23,11 +23,13 @@ def read(services: Services, _: Scope, headers: dict[bytes, bytes], __: bytes) -
 
 
 def write(services: Services, _: Scope, headers: dict[bytes, bytes], body: bytes) -> Reply:
-    """Stores a choice; what it takes back leaves the profile, or the profile goes. Raises
-    Refused."""
+    """Stores a choice; what it takes back leaves the profile, or the profile goes. A bot chooses
+    nothing. Raises Refused."""
     exchange.check_may_write(headers, services.config.origins)
     asked, grants = wire.consent_body(body)
     started_ns = time.perf_counter_ns()
+    if services.reception.is_bot(headers):
+        return answers.json_reply(services, _told(NO_CHOICE), started_ns)
     config, now_s = services.config, services.clock()
     policy = asked.policy or config.policy
     choice = Choice(grants, now_s, asked.how, policy)

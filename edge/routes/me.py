@@ -26,7 +26,8 @@ def forget(services: Services, scope: Scope, headers: dict[bytes, bytes], _: byt
         raise Refused(
             429, "too-many-events", f"expected at most {most} a minute", retry_after_s=WINDOW_S
         )
-    visit = services.reception.arrive(serving, headers, wire.NO_PAGE)
+    # Who is taken for a bot by mistake is a person with a right to this.
+    visit = services.reception.arrive(serving, headers, wire.NO_PAGE, bots_too=True)
     try:
         told = services.intake.forget(visit)
     except NotKept as error:

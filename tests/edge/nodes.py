@@ -28,6 +28,7 @@ from tests.decisions.written import playbook
 from tests.edge.shop import CATALOGUE
 
 WAIT_S = 20.0
+PERSON = {"user-agent": "Mozilla/5.0"}  # without it a client of ours is a bot
 
 
 def publish(

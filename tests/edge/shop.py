@@ -130,7 +130,7 @@ class Browser:
     def __init__(self, edge: Edge, **headers: str) -> None:
         transport = httpx.ASGITransport(app=edge)
         self._client = httpx.AsyncClient(transport=transport, base_url="https://shop.example")
-        self._headers = headers
+        self._headers = {"user-agent": "Mozilla/5.0"} | headers  # httpx's own is a bot's
         self.cookies: dict[str, str] = {}
         self.clock = edge.services.clock
         self._events = 0

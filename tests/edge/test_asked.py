@@ -56,7 +56,7 @@ def test_what_was_known_outlives_neither_its_second_nor_its_keys_nor_its_snapsho
     ring, now_s = COOKIE_KEYS, NOW_S
     jar = CookieJar(lambda: ring)
     written = jar.write_choice(Choice(FUNCTIONAL, NOW_S), NOW_S).split(b";", 1)[0]
-    reception = Reception(jar, lambda: ring, Context(Config()), lambda: now_s)
+    reception = Reception(jar, lambda: ring, Context(Config()), lambda: now_s, lambda _: None)
     serving = Serving(snapshot())
 
     def ask() -> Any:

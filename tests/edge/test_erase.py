@@ -21,7 +21,7 @@ from snapshots.manifest import Manifest
 from snapshots.publish import erased_in
 from snapshots.store import open_writable
 from tests.decisions.written import rule
-from tests.edge.nodes import Node, publish, wait_until
+from tests.edge.nodes import PERSON, Node, publish, wait_until
 
 VISITOR = "0190f5a0-0000-7000-8000-000000000001"
 SHOES = [rule("shoes", 'interest["shoes"] >= 10', show="hero/shoes")]
@@ -245,18 +245,20 @@ def test_who_asks_one_node_is_forgotten_by_the_next_and_by_whatever_is_published
 def _shopper(node: Node) -> str:
     """The cookies of somebody who likes shoes."""
     grants = {"grants": ["functional", "personalization"]}
-    told = httpx.put(f"{node.url}/v1/consent", json=grants)
+    told = httpx.put(f"{node.url}/v1/consent", json=grants, headers=PERSON)
     consent = told.headers["set-cookie"].partition(";")[0]
     events = [
         {"type": "product_view", "id": f"e{n}", "item": f"i{n}", "category": "shoes"}
         for n in range(30)
     ]
-    told = httpx.post(f"{node.url}/v1/visit", json={"events": events}, headers={"cookie": consent})
+    headers = {"cookie": consent, **PERSON}
+    told = httpx.post(f"{node.url}/v1/visit", json={"events": events}, headers=headers)
     return f"{consent}; {told.headers['set-cookie'].partition(';')[0]}"
 
 
 def _hero(node: Node, cookies: str) -> str:
-    return httpx.get(f"{node.url}/v1/fragments/hero", headers={"cookie": cookies}).text
+    headers = {"cookie": cookies, **PERSON}
+    return httpx.get(f"{node.url}/v1/fragments/hero", headers=headers).text
 
 
 def _erase(words: list[str], logs: Path, capsys: pytest.CaptureFixture[str]) -> str:

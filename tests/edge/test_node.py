@@ -15,7 +15,7 @@ import pytest
 from edge.cli import main
 from edge.commands.keys import create, rotate
 from tests.decisions.written import rule
-from tests.edge.nodes import Node, kill, publish, wait_until
+from tests.edge.nodes import PERSON, Node, kill, publish, wait_until
 
 
 def test_a_node_without_a_snapshot_is_alive_and_recovers_by_itself(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_an_origin_that_is_down_at_start_does_not_matter_with_a_local_copy(tmp_p
 def test_being_told_to_stop_fails_readiness_first_and_flushes_the_log(tmp_path: Path) -> None:
     node = Node(tmp_path)
     publish(tmp_path)
-    with node.running(), httpx.Client(base_url=node.url) as client:
+    with node.running(), httpx.Client(base_url=node.url, headers=PERSON) as client:
         wait_until(lambda: node.answers("readyz") == 200)
         reply = client.put("/v1/consent", json={"grants": ["analytics"]})
         cookie = {"cookie": reply.headers["set-cookie"].split(";")[0]}
@@ -158,7 +158,7 @@ def test_new_cookie_keys_are_taken_without_a_restart_and_broken_ones_are_told(
         kid = rotate(tmp_path / "keys")
 
         def signed_by() -> str:
-            reply = httpx.put(f"{node.url}/v1/consent", json={"grants": []})
+            reply = httpx.put(f"{node.url}/v1/consent", json={"grants": []}, headers=PERSON)
             token = reply.headers["set-cookie"].split("=", 1)[1]
             return str(httpx_kid(token))
 

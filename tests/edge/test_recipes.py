@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from edge.node import free_port
-from tests.edge.nodes import Node, publish, wait_until
+from tests.edge.nodes import PERSON, Node, publish, wait_until
 
 SYSTEMD, VARNISH = shutil.which("systemd-analyze") or "", shutil.which("varnishd") or ""
 OPERATIONS = Path(__file__).parent.parent.parent / "docs" / "operations.md"
@@ -126,7 +126,7 @@ def test_nginx_caches_pages_and_never_the_fragments_in_them(tmp_path: Path) -> N
     Site.asked = 0
     with node.running(), served_by(Site) as site, nginx(tmp_path, node.port, site) as url:
         wait_until(lambda: node.answers("readyz") == 200)
-        with httpx.Client(base_url=url, timeout=10.0) as visitor:
+        with httpx.Client(base_url=url, headers=PERSON, timeout=10.0) as visitor:
             assert visitor.get("/").text == "<p>Shop</p><h1>One</h1>"
             publish(tmp_path, "<h1>Two</h1>")
             wait_until(lambda: node.hero() == "<h1>Two</h1>")

@@ -22,6 +22,8 @@ READY_S = 120.0
 CHROMIUM = "/usr/bin/chromium"
 QUIET = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    # Headless Chrome says that it is: nobody, to an edge.
+    "--user-agent=Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0.0.0 Safari/537.36",
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 )
 

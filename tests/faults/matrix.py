@@ -19,7 +19,7 @@ import httpx
 from snapshots.local import SERVING
 from snapshots.manifest import channel_path
 from snapshots.pauses import control_path
-from tests.edge.nodes import kill, wait_until
+from tests.edge.nodes import PERSON, kill, wait_until
 from tests.faults import origin
 from tests.faults.fault import Change, Fault, Run, Told
 from tests.faults.origin import FaultyOrigin
@@ -257,7 +257,7 @@ def clocks_apart(scene: Scene) -> Told:
         mended_s = scene.serves(1)
         cookie = ""
         for step, one in enumerate((ahead, node, ahead, node)):
-            url, headers = f"{one.url}/v1/consent", {"cookie": cookie}
+            url, headers = f"{one.url}/v1/consent", {"cookie": cookie, **PERSON}
             kept = httpx.get(url, headers=headers).json()["grants"]
             assert kept == (CHOICE["grants"] if step else []), f"{step}: {kept}"
             reply = httpx.put(url, json=CHOICE, headers=headers)
