@@ -163,3 +163,9 @@ def visitor_key(salt: str, customer: str) -> int:
     """The 64-bit key of a customer in the membership: blake2b keyed by the salt, little-endian."""
     digest = blake2b(customer.encode(), digest_size=8, key=bytes.fromhex(salt)).digest()
     return int.from_bytes(digest, "little")
+
+
+def row_key(salt: str, id_: str) -> str:
+    """How rows of the event log name a visitor or a session: the key of its id in 16 hex digits, ""
+    for no id."""
+    return f"{visitor_key(salt, id_):016x}" if id_ else ""

@@ -214,7 +214,8 @@ class Intake:
         told = ForgottenReply(visitor=bool(profile.visitor), customer=is_signed_in)
         if not told.visitor:
             return told
-        times = {visitor_key(visit.serving.program.key_salt, profile.visitor): at_s}
+        key = visitor_key(visit.serving.program.key_salt, profile.visitor)
+        times = {key: at_s}
         if is_signed_in:
             times[profile.customer] = at_s
         self._erasures.add(times)
@@ -224,7 +225,7 @@ class Intake:
             type=ERASE,
             at=visit.now_s,
             received=visit.now_s,
-            visitor=profile.visitor,
+            visitor=f"{key:016x}",
             customer=f"{profile.customer:016x}" if is_signed_in else "",
         )
         self._sink.put([row])

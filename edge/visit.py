@@ -115,6 +115,7 @@ class Visit:
             serving = self.serving
             rows = self.told = Rows(
                 serving.version,
+                serving.program.key_salt,
                 serving.sensitive,
                 self.now_s,
                 self.choice,

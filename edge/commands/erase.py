@@ -29,10 +29,11 @@ DAY_S = 86_400
 DAYS = 30  # a timer that stood still for longer is noticed by what nodes say of the oldest
 
 _HASH = re.compile(r"[0-9a-f]{16}", re.ASCII)
+_HASH_OR_NONE = re.compile(r"([0-9a-f]{16})?", re.ASCII)
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """What matters here of a row. customer: the hash already, in 16 hex digits."""
+    """What matters here of a row. visitor, customer: hashes already, in 16 hex digits."""
 
     id: str
     type: str
@@ -86,9 +87,7 @@ def _times(arguments: argparse.Namespace, salt: str, now_s: float) -> Times:
     where = arguments.events or ("" if ids else arguments.store)
     for row in _asked(where, now_s - arguments.days * DAY_S) if where else ():
         at_s = int(row.received)
-        lists.append(erased.hashed(salt, {row.visitor: at_s}))
-        if row.customer:
-            lists.append({int(row.customer, 16): at_s})
+        lists.append({int(hash_, 16): at_s for hash_ in (row.visitor, row.customer) if hash_})
     return erased.merged(lists, now_s)
 
 
@@ -97,9 +96,9 @@ def _asked(where: str, from_s: float) -> Iterator[Asked]:
     for row, file, line, _ in read_rows(open_events(where), Asked, from_s=from_s):
         if row.type != ERASE:
             continue
-        if not row.visitor or (row.customer and not _HASH.fullmatch(row.customer)):
+        if not _HASH.fullmatch(row.visitor) or not _HASH_OR_NONE.fullmatch(row.customer):
             raise Malformed(
-                "expected a visitor's id, and 16 hex digits or nothing of a customer, got "
+                "expected 16 hex digits of a visitor, and as many or none of a customer, got "
                 f"{row.visitor!r} and {row.customer!r} - at {file}:{line}"
             )
         yield row

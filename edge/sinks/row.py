@@ -31,8 +31,8 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     be forgotten: that one is written whatever is granted.
 
     id: the client's, or one made here. at: by the client's clock, received: by this node's, both
-    in seconds. visitor: the profile's id. customer: the keyed hash of the customer in 16 hex
-    digits. grants, policy: under which the row was collected. snapshot: version that decided. x:
+    in seconds. visitor, customer, session: keyed hashes of their ids (`decisions.ledger.row_key`).
+    grants, policy: under which the row was collected. snapshot: version that decided. x:
     the decision that this answers or is, decoded.
     """
 

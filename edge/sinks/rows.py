@@ -13,6 +13,7 @@ from decisions import consent
 from decisions.consent import SENSITIVE
 from decisions.engine import Decision
 from decisions.events import SERVED, Event
+from decisions.ledger import row_key
 from decisions.profile import Profile
 from edge.cookies import Choice
 from edge.exposure import Marks
@@ -24,8 +25,8 @@ class Rows:
     """The rows of one visitor's visit, to be made by whoever iterates. With a sign-in or a sign-out
     they begin anew: it makes another visitor of who visits.
 
-    snapshot: its version. sensitive: the values that need their opt-in. profile: as the visit
-    begins; of it only the ids are told.
+    snapshot: its version. salt: keys the hashes that ids become. sensitive: the values that need
+    their opt-in. profile: as the visit begins; of it only the ids are told.
     """
 
     __slots__ = (
@@ -33,6 +34,7 @@ class Rows:
         "_now_s",
         "_page",
         "_profile",
+        "_salt",
         "_sensitive",
         "_snapshot",
         "decisions",
@@ -42,13 +44,15 @@ class Rows:
     def __init__(
         self,
         snapshot: int,
+        salt: str,
         sensitive: frozenset[str],
         now_s: float,
         choice: Choice,
         profile: Profile,
         page: Page,
     ) -> None:
-        self._snapshot, self._sensitive, self._now_s = snapshot, sensitive, now_s
+        self._snapshot, self._salt = snapshot, salt
+        self._sensitive, self._now_s = sensitive, now_s
         self._choice, self._profile, self._page = choice, profile, page
         self.events: list[tuple[Event, Decided | None]] = []  # with the decision that it answers
         self.decisions: list[tuple[str, Decision, Marks]] = []  # with the row's id
@@ -75,9 +79,9 @@ class Rows:
         withheld = page.category in self._sensitive and not choice.grants & SENSITIVE
         return {
             "received": self._now_s,
-            "visitor": profile.visitor,
+            "visitor": row_key(self._salt, profile.visitor),
             "customer": f"{profile.customer:016x}" if profile.customer else "",
-            "session": profile.session_id,
+            "session": row_key(self._salt, profile.session_id),
             "grants": consent.names(choice.grants),
             "policy": choice.policy,
             "snapshot": self._snapshot,

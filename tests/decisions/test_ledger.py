@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from decisions import ledger
 from decisions.errors import ProgramError
-from decisions.ledger import Ledger, first_ledger, visitor_key
+from decisions.ledger import Ledger, first_ledger, row_key, visitor_key
 
 BAD_TEXT = b"\x92\x01\x81\xa4salt\xa2\xff\xfe"
 NAMES = st.lists(st.sampled_from([f"k/{letter}" for letter in "abcdefgh"]), max_size=10)
@@ -76,6 +76,8 @@ def test_a_visitor_key_is_64_bits_and_belongs_to_its_store() -> None:
     assert visitor_key(salt, "household-7") == visitor_key(salt, "household-7")
     assert visitor_key(salt, "household-7") != visitor_key("f" * 16, "household-7")
     assert 0 <= visitor_key(salt, "household-7") < 2**64
+    assert row_key(salt, "household-7") == f"{visitor_key(salt, 'household-7'):016x}"
+    assert row_key(salt, "") == ""
 
 
 def test_changed_terms_open_a_new_phase_and_the_same_ones_none() -> None:

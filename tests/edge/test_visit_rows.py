@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from decisions.ledger import row_key
 from edge.refresh import Served
 from tests.decisions.written import rule
 from tests.edge.shop import NOW_S, Shop, identify_token, snapshot
 from tests.edge.test_visit import EVERYTHING, _claims, _six, swap
 
 pytestmark = pytest.mark.anyio
+
+SALT = snapshot().program.key_salt
 
 
 async def test_undeclared_and_unreadable_events_do_not_hold_up_the_others() -> None:
@@ -63,7 +67,7 @@ async def test_a_row_says_what_happened_under_which_grants() -> None:
     assert row["x"]["slot"] == "hero"
     assert row["x"]["snapshot"] == 1
     visitor = row.pop("visitor")
-    assert visitor == _claims(browser.cookies)["sub"]
+    assert visitor == row_key(SALT, _claims(browser.cookies)["sub"])
     assert row == {
         "id": "e1", "type": "purchase", "received": NOW_S, "at": NOW_S, "grants": ["analytics"],
         "policy": "p1", "snapshot": 1, "page": "/done", "item": "i1", "category": "shoes",
@@ -93,13 +97,13 @@ async def test_rows_of_one_visit_tell_who_it_was_before_and_after_a_sign_out() -
     browser = shop.browser()
     await browser.consent(*EVERYTHING)
     await browser.visit(browser.event("identify", token=identify_token("ann")))
-    old = _claims(browser.cookies)["sub"]
+    old = row_key(SALT, _claims(browser.cookies)["sub"])
 
     await browser.visit(
         browser.event("article_read"), browser.event("sign_out"), browser.event("article_read")
     )
 
-    new = _claims(browser.cookies)["sub"]
+    new = row_key(SALT, _claims(browser.cookies)["sub"])
     told = [(row["type"], row["visitor"], "customer" in row) for row in shop.rows()[-4:]]
     assert told == [
         ("article_read", old, True),
@@ -108,6 +112,29 @@ async def test_rows_of_one_visit_tell_who_it_was_before_and_after_a_sign_out() -
         ("served", new, False),
     ]
     assert new != old
+
+
+async def test_rows_hold_no_id_no_address_and_no_user_agent_only_keyed_hashes(
+    tmp_path: Path,
+) -> None:
+    shop = Shop(cache=str(tmp_path))
+    browser = shop.browser(
+        **{"user-agent": "Mozilla/5.0 (Odd) Firefox/1.0", "x-forwarded-for": "203.0.113.9"}
+    )
+    await browser.consent(*EVERYTHING)
+    await browser.visit(browser.event("identify", token=identify_token("ann-4711")))
+    await browser.view("shoes", 2)
+    await browser.send("GET", "/_ew/v1/fragments/hero")
+    visitor = _claims(browser.cookies)["sub"]
+    await browser.send("DELETE", "/_ew/v1/me")
+
+    rows = shop.rows()
+    assert {row["type"] for row in rows} >= {"identify", "product_view", "served", "erase"}
+    for raw in (visitor, visitor[:8], visitor[-12:], "ann-4711", "Mozilla", "203.0.113.9"):
+        assert raw not in str(rows)
+    assert {row["visitor"] for row in rows} >= {row_key(SALT, visitor)}
+    sessions = {row["session"] for row in rows if "session" in row}
+    assert sessions == {row_key(SALT, f"{visitor}.{int(NOW_S)}")}
 
 
 async def test_every_decision_that_leaves_is_a_served_row() -> None:
