@@ -25,6 +25,12 @@ PURPOSES: dict[str, int] = {
 }
 NEEDS: dict[str, int] = {"none": 0, **PURPOSES, "authenticated": AUTHENTICATED}
 
+# What a browser that sends Global Privacy Control takes away, by how the site reads it.
+GPC: dict[str, int] = {
+    "marketing": MARKETING,  # sale and sharing, as the signal is defined
+    "strict": ANALYTICS | PERSONALIZATION | MARKETING | SENSITIVE,
+}
+
 NOTHING = 0
 EVERYTHING = sum(NEEDS.values())
 

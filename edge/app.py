@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from decisions.consent import GPC
 from edge import exchange
 from edge.config import Config
 from edge.context import Context
@@ -84,7 +85,7 @@ def create_services(
         clock=clock,
         proxies=Proxies(config, counters.count),
         served=served,
-        reception=Reception(jar, ring, Context(config), clock, counters.count),
+        reception=Reception(jar, ring, Context(config), clock, counters.count, GPC[config.gpc]),
         exposures=exposures,
         previews=Previews(ring, counters, clock),
         intake=Intake(served, exposures, Identities(identify), sink, counters, new_id, erasures),
@@ -122,6 +123,9 @@ ROUTES = (
     Entry("GET", "/healthz", "healthz", assets.health),
     Entry("GET", "/readyz", "readyz", assets.readiness),
 )
+WELL_KNOWN = (
+    Entry("GET", "/.well-known/gpc.json", "gpc", assets.gpc),
+)  # of the host, not the mount
 _FRAGMENT = ROUTES[3]
 
 
@@ -143,11 +147,12 @@ class Edge:
         self._headers = services.proxies.headers
         self._start, self._stop, self._body_s = start, stop, body_s
         self._slot = f"{mount}/v1/fragments/"
-        self._hot = {(e.method, mount + e.path): e for e in ROUTES if "{" not in e.path}
+        paths = [(mount + entry.path, entry) for entry in ROUTES]
+        paths += [(entry.path, entry) for entry in WELL_KNOWN]
+        self._hot = {(entry.method, path): entry for path, entry in paths if "{" not in path}
         self._other = Starlette(
             routes=[
-                Route(mount + entry.path, self._endpoint(entry), methods=[entry.method])
-                for entry in ROUTES
+                Route(path, self._endpoint(entry), methods=[entry.method]) for path, entry in paths
             ],
             exception_handlers={HTTPException: _told},
         )

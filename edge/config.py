@@ -19,6 +19,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from decisions import consent
 from edge.cdns import CDNS, NONE, Cdn
 from edge.errors import SettingError
 from snapshots.trust import MAX_BUNDLE_BYTES
@@ -78,6 +79,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     policy: Annotated[
         str, about("version of the consent text, where a page does not say which it showed")
     ] = ""
+    gpc: Annotated[
+        str,
+        about("what a browser's Sec-GPC: 1 takes away: marketing, or strict: all but functional"),
+    ] = "marketing"
     tcf_vendor: Annotated[
         int,
         about("Global Vendor List id that TC strings are asked for; 0: for the publisher itself"),
@@ -288,6 +293,8 @@ def _checked(config: Config) -> Config:
     for name, least in _AT_LEAST.items():
         if (value := getattr(config, name)) < least:
             raise SettingError(f"expected {name} >= {least}, got {value}")
+    if config.gpc not in consent.GPC:
+        raise SettingError(f"expected one of {', '.join(consent.GPC)}, got {config.gpc!r} - at gpc")
     if not 0 <= config.tcf_vendor < 2**16:
         raise SettingError(f"expected 0 <= tcf_vendor < 65536, got {config.tcf_vendor}")
     for name in ("poll_interval_s", "follow_interval_s", "log_file_s", "body_s"):

@@ -72,6 +72,10 @@ class Choice(msgspec.Struct, frozen=True):
     how: str = ""
     policy: str = ""
 
+    def without(self, denied: int) -> Choice:
+        """The same choice, less these purposes."""
+        return msgspec.structs.replace(self, grants=self.grants & ~denied)
+
 
 NO_CHOICE = Choice()
 
@@ -141,19 +145,23 @@ class CookieJar:
         self._profile_s, self._consent_s = profile_days * DAY_S, consent_days * DAY_S
         self._choices: LRUCache[bytes, ConsentClaims] = LRUCache(cached)
 
-    def read(self, header: bytes | None, names: Dictionary, now_s: float) -> tuple[Choice, Profile]:
+    def read(
+        self, header: bytes | None, names: Dictionary, now_s: float, denied: int = 0
+    ) -> tuple[Choice, Profile]:
         """The first good cookie of each name; NO_CHOICE and NOBODY without one.
 
-        The profile holds nothing of purposes that are not granted, and
-        without a grant that needs an id its cookie is not looked at.
+        denied: purposes that count as not granted, whatever was chosen. The profile holds nothing
+        of purposes that are not granted, and without a grant that needs an id its cookie is not
+        looked at.
         """
-        choice, profile = NO_CHOICE, NOBODY
+        choice, profile, lost = NO_CHOICE, NOBODY, 0
         if not header:
             return choice, profile
         for token in found(header, CONSENT):
             chosen = self.choice(token, now_s)
             if isinstance(chosen, Choice):
-                choice = chosen
+                lost = chosen.grants & denied
+                choice = chosen.without(lost) if lost else chosen
                 break
             self._refused(CONSENT, chosen)
         if not choice.grants & NEED_AN_ID:
@@ -161,7 +169,7 @@ class CookieJar:
         for token in found(header, PROFILE):
             known = self.profile(token, names, now_s)
             if isinstance(known, Profile):
-                profile = withdraw(known, choice.grants)
+                profile = withdraw(known, choice.grants, lost=lost)
                 break
             self._refused(PROFILE, known)
         return choice, profile

@@ -11,7 +11,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from decisions.consent import ANALYTICS, AUTHENTICATED, NEED_AN_ID, PERSONALIZATION, SENSITIVE
+from decisions.consent import (
+    ANALYTICS,
+    AUTHENTICATED,
+    MARKETING,
+    NEED_AN_ID,
+    PERSONALIZATION,
+    SENSITIVE,
+)
 from decisions.engine import MAX_STEPS, NOTHING, Circumstances, Decision, decide
 from decisions.experiments import Units
 from decisions.facts import Facts
@@ -39,6 +46,8 @@ from edge.wire import Page
 from snapshots.membership import Member
 
 BOTS = "edgewise_bots_total"
+# https://w3c.github.io/gpc/: `1` says no to sale and sharing; no other value says anything.
+SEC_GPC = b"sec-gpc"
 
 
 class Shown(msgspec.Struct, frozen=True, gc=False):
@@ -250,11 +259,14 @@ class Reception:
         context: Context,
         clock: Callable[[], float],
         count: Callable[[str], None],
+        gpc: int = MARKETING,
     ) -> None:
-        """ring: the jar's keys of the moment. count: is told BOTS for each visit of one."""
+        """ring: the jar's keys of the moment. count: is told BOTS for each visit of one. gpc: the
+        purposes that Sec-GPC takes away."""
         self._jar, self._ring, self._context, self._clock = jar, ring, context, clock
-        self._count = count
-        self._key = (b"cookie", *context.headers)  # with the query, all that a request tells
+        self._count, self._gpc = count, gpc
+        # With the query, all that a request tells.
+        self._key = (b"cookie", SEC_GPC, *context.headers)
 
     def arrive(
         self,
@@ -272,7 +284,8 @@ class Reception:
         if context.get("device.kind") == BOT and not bots_too:
             self._count(BOTS)
             return Visit(serving, now_s, NO_CHOICE, NOBODY, context, page)
-        choice, profile = self._jar.read(headers.get(b"cookie"), serving.program.dictionary, now_s)
+        names, denied = serving.program.dictionary, self.denied(headers)
+        choice, profile = self._jar.read(headers.get(b"cookie"), names, now_s, denied)
         sensitive = serving.sensitive
         if sensitive and profile is not NOBODY and not choice.grants & SENSITIVE:
             # A reply that was under way while the opt-in was taken back may have brought them back.
@@ -311,8 +324,12 @@ class Reception:
         """Whether no person asks."""
         return self._context.is_bot(headers)
 
+    def denied(self, headers: Mapping[bytes, bytes]) -> int:
+        """The purposes that a signal from outside takes away: it never gives any."""
+        return self._gpc if headers.get(SEC_GPC) == b"1" else 0
+
     def choice(self, headers: Mapping[bytes, bytes]) -> Choice:
-        """What this visitor granted; a bot nothing."""
+        """What this visitor chose, whatever a signal takes away of it; a bot nothing."""
         if self.is_bot(headers):
             return NO_CHOICE
         return self._jar.read(headers.get(b"cookie"), NO_NAMES, self._clock())[0]
@@ -334,20 +351,21 @@ class Reception:
     def choose(
         self, choice: Choice, headers: Mapping[bytes, bytes], serving: Serving | None
     ) -> list[bytes]:
-        """The Set-Cookie values of a new choice. What it takes back leaves the profile; a profile
-        that cannot be rewritten here goes."""
+        """The Set-Cookie values of a new choice. What it or a signal takes back leaves the profile;
+        a profile that cannot be rewritten here goes."""
         now_s = self._clock()
         cookies = [self._jar.write_choice(choice, now_s)]
         if not _brings_profile(headers):
             return cookies
         names = serving.program.dictionary if serving else NO_NAMES
         before, profile = self._jar.read(headers.get(b"cookie"), names, now_s)
-        lost = before.grants & ~choice.grants
-        if serving is None and choice.grants and not lost:
+        grants = choice.grants & ~self.denied(headers)
+        lost = before.grants & ~grants
+        if serving is None and grants and not lost:
             return cookies
         if serving is None or serving.is_erased(profile):
             return [*cookies, self._jar.forget(PROFILE)]
-        kept = withdraw(profile, choice.grants, serving.sensitive, lost)
+        kept = withdraw(profile, grants, serving.sensitive, lost)
         return [*cookies, self._jar.write_profile(kept, names, now_s)]
 
 

@@ -1,4 +1,5 @@
-"""GET loader.js, healthz, readyz: the page's script; alive; has a snapshot."""
+"""GET loader.js, gpc.json, healthz, readyz: the page's script; Global Privacy Control is heeded;
+alive; has a snapshot."""
 
 from __future__ import annotations
 
@@ -50,6 +51,20 @@ def loader(services: Services, __: Scope, headers: dict[bytes, bytes], ___: byte
         return Reply(304, common, b"")
     length = (b"content-length", b"%d" % len(_SCRIPT))
     return Reply(200, [_JAVASCRIPT, length, *common], _SCRIPT)
+
+
+_GPC = b'{"gpc": true, "lastUpdate": "2026-11-27"}\n'  # when we last read what it asks for
+
+
+def gpc(_: Services, __: Scope, ___: dict[bytes, bytes], ____: bytes) -> Reply:
+    """That Sec-GPC is heeded, for whoever asks the host (https://w3c.github.io/gpc/)."""
+    headers: Headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", b"%d" % len(_GPC)),
+        (b"cache-control", b"public, max-age=86400"),
+        (b"x-content-type-options", b"nosniff"),
+    ]
+    return Reply(200, headers, _GPC)
 
 
 def health(_: Services, __: Scope, ___: dict[bytes, bytes], ____: bytes) -> Reply:

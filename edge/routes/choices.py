@@ -19,7 +19,8 @@ from edge.services import Services
 def read(services: Services, _: Scope, headers: dict[bytes, bytes], __: bytes) -> Reply:
     """What is granted now."""
     started_ns = time.perf_counter_ns()
-    return answers.json_reply(services, _told(services.reception.choice(headers)), started_ns)
+    choice = services.reception.choice(headers)
+    return answers.json_reply(services, _told(services, headers, choice), started_ns)
 
 
 def write(services: Services, _: Scope, headers: dict[bytes, bytes], body: bytes) -> Reply:
@@ -29,7 +30,7 @@ def write(services: Services, _: Scope, headers: dict[bytes, bytes], body: bytes
     asked, grants = wire.consent_body(body)
     started_ns = time.perf_counter_ns()
     if services.reception.is_bot(headers):
-        return answers.json_reply(services, _told(NO_CHOICE), started_ns)
+        return answers.json_reply(services, _told(services, headers, NO_CHOICE), started_ns)
     config, now_s = services.config, services.clock()
     policy = asked.policy or config.policy
     choice = Choice(grants, now_s, asked.how, policy)
@@ -44,11 +45,18 @@ def write(services: Services, _: Scope, headers: dict[bytes, bytes], body: bytes
             now_s=now_s,
         )
         if choice is before:
-            return answers.json_reply(services, _told(choice), started_ns)
+            return answers.json_reply(services, _told(services, headers, choice), started_ns)
     cookies = services.reception.choose(choice, headers, services.served.current)
-    return answers.json_reply(services, _told(choice), started_ns, cookies)
+    return answers.json_reply(services, _told(services, headers, choice), started_ns, cookies)
 
 
-def _told(choice: Choice) -> wire.ConsentReply:
-    names = consent.names(choice.grants)
-    return wire.ConsentReply(names, int(choice.at_s), choice.how, choice.policy)
+def _told(services: Services, headers: dict[bytes, bytes], choice: Choice) -> wire.ConsentReply:
+    denied = services.reception.denied(headers)
+    withheld = consent.names(choice.grants & denied)
+    return wire.ConsentReply(
+        consent.names(choice.grants & ~denied),
+        int(choice.at_s),
+        choice.how,
+        choice.policy,
+        withheld or msgspec.UNSET,
+    )

@@ -8,6 +8,7 @@ from edge import answers, exchange, wire
 from edge.errors import NotKept, Refused
 from edge.exchange import Reply, Scope
 from edge.services import WINDOW_S, Services
+from edge.visit import SEC_GPC
 
 COST = 20  # events that one erasure counts as: it waits for the disk
 RETRY_S = 5
@@ -26,6 +27,7 @@ def forget(services: Services, scope: Scope, headers: dict[bytes, bytes], _: byt
         raise Refused(
             429, "too-many-events", f"expected at most {most} a minute", retry_after_s=WINDOW_S
         )
+    headers.pop(SEC_GPC, None)  # what must not be used is erased all the same
     # Who is taken for a bot by mistake is a person with a right to this.
     visit = services.reception.arrive(serving, headers, wire.NO_PAGE, bots_too=True)
     try:

@@ -90,9 +90,9 @@ def _claims(token: str) -> Any:
     return jwt.decode(token, options={"verify_signature": False})
 
 
-def alike() -> Shop:
+def alike(**settings: Any) -> Shop:
     """A shop whose ids are the same in each: only what is forbidden may differ."""
-    shop = Shop()
+    shop = Shop(**settings)
     numbers = itertools.count()
 
     def new_id(_: float) -> str:

@@ -49,6 +49,7 @@ def test_text_becomes_numbers_truth_and_lists() -> None:
         ({"poll_interval_s": "0"}, {}, "expected poll_interval_s > 0, got 0"),
         ({"mount": "ew/"}, {}, "expected mount to start with /"),
         ({"admin": "8081"}, {}, "expected HOST:PORT, got '8081'"),
+        ({"gpc": "off"}, {}, "expected one of marketing, strict, got 'off' - at gpc"),
         ({"tcf_vendor": "65536"}, {}, "expected 0 <= tcf_vendor < 65536, got 65536"),
         ({"prot": "1"}, {}, "expected a setting, got 'prot' - at --prot"),
     ],
