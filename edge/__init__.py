@@ -29,6 +29,7 @@ Read in this order; a module imports only from the ones above it:
     routes        one file per resource (a package)
     app           the composition root
     worker        one serving process: follows the local copy, keeps its log, says how it is
+    uploads       brings event files into the store, in a thread of its own
     admin         status, metrics, explain: the private listener
     node          one process per node: syncer, admin, and Granian's workers
     published     what a store holds, for commands that look at it

@@ -31,8 +31,10 @@ from snapshots.erased import Times
 from snapshots.pauses import Pauses
 from snapshots.snapshot import Snapshot
 from snapshots.sync import SyncStatus
+from snapshots.upload import UploadStatus
 
 MAX_BODY_BYTES = 64 * 2**10
+SPOOL_FULL = 'edgewise_log_dropped_total{reason="spool-full"}'
 _LOG = "edgewise_log_"
 
 
@@ -60,6 +62,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     workers: list[Report]
     events: dict[str, int]
     erased: ErasedStatus
+    uploads: UploadStatus
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -105,11 +108,12 @@ class Admin:
         keys_trouble: Callable[[], str] = str,
         clock: Callable[[], float] = time.time,
         waiting: Callable[[], Times] = dict,
+        uploads: Callable[[], UploadStatus] = UploadStatus,
     ) -> None:
         """waiting: the node's own erasures."""
         self._config, self._sync, self._snapshot = config, sync, snapshot
         self._keys_trouble, self._clock = keys_trouble, clock
-        self._waiting = waiting
+        self._waiting, self._uploads = waiting, uploads
         self.app = Starlette(
             routes=[
                 Route("/status", self._status),
@@ -123,9 +127,11 @@ class Admin:
         sync, now_s = self._sync(), self._clock()
         workers = reports(self._config.run_dir)
         draining = (self._config.run_dir / DRAINING).exists()
-        counted = metrics.summed(self._config.run_dir)
+        counted = self._counted()
         troubles = list(_troubles(sync, workers, self._config.workers, self._keys_trouble()))
         troubles += _unknown_pauses(sync.pauses, self._snapshot())
+        uploads = self._uploads()
+        troubles += _upload_troubles(uploads)
         if counted.get(LOG_FAILING) and not any(worker.log_trouble for worker in workers):
             troubles.append("event log: not written, nor can a worker say why: look at the disk")
         ready = bool(workers) and all(worker.is_ready for worker in workers)
@@ -141,6 +147,7 @@ class Admin:
             workers=workers,
             events={key: value for key, value in counted.items() if key.startswith(_LOG)},
             erased=self._erased(now_s),
+            uploads=uploads,
         )
 
     def _erased(self, now_s: float) -> ErasedStatus:
@@ -152,8 +159,8 @@ class Admin:
     def exposition(self) -> str:
         """All counters, and the node's own gauges."""
         sync, now_s = self._sync(), self._clock()
-        erased = self._erased(now_s)
-        values = metrics.summed(self._config.run_dir)
+        erased, uploads = self._erased(now_s), self._uploads()
+        values = self._counted()
         values |= {
             "edgewise_snapshot_version": sync.version,
             "edgewise_snapshot_highest_version": sync.highest_version,
@@ -170,6 +177,14 @@ class Admin:
             "edgewise_erasures_waiting": erased.waiting,
             "edgewise_erasures_oldest_seconds": int(erased.oldest_s),
             "edgewise_erasures_listed": erased.listed,
+            "edgewise_upload_waiting_files": uploads.waiting,
+            "edgewise_upload_waiting_bytes": uploads.waiting_bytes,
+            "edgewise_upload_oldest_seconds": int(uploads.oldest_s),
+            "edgewise_upload_last_success_seconds": int(uploads.last_success_s),
+            "edgewise_upload_failures": uploads.failures,
+            "edgewise_upload_files_total": uploads.uploaded,
+            "edgewise_upload_bytes_total": uploads.uploaded_bytes,
+            "edgewise_upload_beside_total": uploads.beside,
         }
         if sync.refused:
             values[f'edgewise_sync_refused{{reason="{sync.refused.reason}"}}'] = 1
@@ -214,6 +229,10 @@ class Admin:
         return msgspec.structs.replace(
             explained, why_not=told.sentences, conditions=told.conditions
         )
+
+    def _counted(self) -> dict[str, int]:
+        """What the workers counted, and the rows that left the disk unread."""
+        return metrics.summed(self._config.run_dir) | {SPOOL_FULL: self._uploads().dropped}
 
     async def _status(self, _: Request) -> Response:
         return _json(msgspec.json.format(msgspec.json.encode(self.status()), indent=2) + b"\n")
@@ -288,6 +307,12 @@ def _worker_troubles(sync: SyncStatus, worker: Report) -> Iterator[str]:
         yield f"worker {worker.pid}: obeys control {worker.control}, not {sync.pauses.number}"
     if sync.version and worker.version not in (0, sync.version):
         yield f"worker {worker.pid}: serves version {worker.version}, not {sync.version}"
+
+
+def _upload_troubles(uploads: UploadStatus) -> Iterator[str]:
+    if uploads.trouble:
+        often = f" ({uploads.failures} in a row)" if uploads.failures else ""
+        yield f"uploads: {uploads.trouble}{often}; {uploads.waiting} event files wait"
 
 
 def _unknown_pauses(pauses: Pauses, snapshot: Snapshot | None) -> Iterator[str]:

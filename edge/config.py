@@ -24,6 +24,8 @@ from edge.cdns import CDNS, NONE, Cdn
 from edge.errors import SettingError
 from snapshots.trust import MAX_BUNDLE_BYTES
 
+AUTO = "auto"
+DAY_S = 86_400.0
 ENVIRONMENT_PREFIX = "EDGEWISE_"
 AUTO = "auto"
 
@@ -171,6 +173,21 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     log_file_s: Annotated[
         float, about("or at this age, so that readers are not kept waiting", "s")
     ] = 60.0
+    log_bytes: Annotated[
+        int,
+        about(
+            "event files on this node's disk; beyond it the oldest go, counted; a day of 1,500 rows"
+            " a second without a store is 10 GB",
+            "bytes",
+        ),
+    ] = 10 * 2**30
+    events: Annotated[
+        str,
+        about(
+            "where event files go: a folder or a bucket; auto: the store, if it can be written to;"
+            " empty: they stay on the disk"
+        ),
+    ] = AUTO
 
     cookie_jwks: Annotated[str, about("cookie keys as JWKS text, instead of the file")] = ""
     identify_jwks: Annotated[str, about("sign-in keys as JWKS text, instead of the file")] = ""
@@ -304,6 +321,11 @@ def _checked(config: Config) -> Config:
         raise SettingError(
             f"expected mount to start with / and not to end with it, got {config.mount!r}"
         )
+    if config.log_file_s > DAY_S:  # what is read by the hour is looked for within a day
+        raise SettingError(f"expected log_file_s <= {DAY_S:.0f}, got {config.log_file_s}")
+    if config.log_bytes < (least := config.log_file_bytes * (config.workers + 1)):
+        what = "a file for each worker and one that waits"
+        raise SettingError(f"expected log_bytes >= {least}, {what}, got {config.log_bytes}")
     host_and_port(config.admin)
     _check_proxies(config)
     return config

@@ -2,7 +2,8 @@
 
 The syncer, what follows the control object, and the listener have a thread each; the main thread is
 Granian's supervisor. Workers are processes, even one: they map what was fetched here. On SIGTERM
-readiness fails first, then what is under way is finished, then the event logs are closed.
+readiness fails first, then what is under way is finished, then the event logs are closed
+and uploaded.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from edge.admin import Admin, reports
 from edge.config import Config, host_and_port
 from edge.erasures import Erasures
 from edge.errors import CannotServe
+from edge.uploads import Uploads
 from snapshots.errors import KeysRefused
 from snapshots.local import LocalCopy
 from snapshots.manifest import Manifest
@@ -42,6 +44,7 @@ from snapshots.snapshot import PathOf, Snapshot, open_snapshot
 from snapshots.store import open_store
 from snapshots.sync import Syncer
 from snapshots.trust import Limits
+from snapshots.upload import UploadStatus
 
 LOCK = "lock"
 STOP_S = 2.0  # how long the end waits for fetches under way
@@ -61,12 +64,15 @@ def serve(config: Config, say: Callable[[str], None]) -> int:
     with locked(Path(config.cache) / LOCK):
         with _writable(config.run_dir):
             fresh(config.run_dir)
-        background = Background(config)
+        uploads = Uploads(config)
+        background = Background(config, uploads=lambda: uploads.status)
         background.start()
+        uploads.start()
         try:
             _supervise(config, say)
         finally:
             background.stop()
+            uploads.stop()
     return 0
 
 
@@ -154,7 +160,12 @@ class Background:
     """The threads beside the supervisor: two loops that ask the store, neither of which waits for
     the other, and the admin listener."""
 
-    def __init__(self, config: Config, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        config: Config,
+        clock: Callable[[], float] = time.time,
+        uploads: Callable[[], UploadStatus] = UploadStatus,
+    ) -> None:
         self._config, self._clock = config, clock
         self._local = LocalCopy(Path(config.cache), worker.publisher_keys(config))
         self._opened: Snapshot | None = None
@@ -177,6 +188,7 @@ class Background:
             lambda: self._keys_trouble,
             clock,
             self._erasures.waiting,
+            uploads,
         )
         self._stopping = threading.Event()
         self._threads = [

@@ -31,7 +31,9 @@ MAX_WINDOW_BYTES = 8 * 2**20
 HOUR_S, DAY_S = 3_600.0, 86_400.0
 REMEMBERED = 4_000_000  # rows; repeats come within minutes, and ~0.1 KiB is kept of each
 
-_NAME = re.compile(r"[A-Za-z0-9._-]+-[0-9]+-[0-9]{1,15}(-[0-9a-f]{32})?\.ndjson(\.zst)?", re.ASCII)
+NAME = re.compile(
+    r"[A-Za-z0-9._-]+-[0-9]+-(?P<seq>[0-9]{1,15})(-[0-9a-f]{32})?\.ndjson(\.zst)?", re.ASCII
+)
 _HOUR = re.compile(r"events/dt=(\d{4}-\d\d-\d\d)/hour=(\d\d)/[^/]+", re.ASCII)
 _PIECE = 256 * 2**10
 _MORSEL = 2**10  # of compressed bytes: a hostile kilobyte inflates to 32 MiB
@@ -121,7 +123,7 @@ class FolderEvents:
             )
         events = self._folder / EVENTS
         found = sorted((events if events.is_dir() else self._folder).rglob("*.ndjson*"))
-        ours = [path for path in found if _NAME.fullmatch(path.name) and path.is_file()]
+        ours = [path for path in found if NAME.fullmatch(path.name) and path.is_file()]
         stats = ((path, path.stat()) for path in ours)
         return [
             Listed(path.relative_to(self._folder).as_posix(), stat.st_size, stat.st_mtime)
@@ -154,7 +156,7 @@ def hour_of(path: str) -> float | None:
     """When the hour began whose folder a path in a store names, in seconds since the epoch; None
     for a path that is no event file's."""
     match = _HOUR.fullmatch(path)
-    if match is None or _NAME.fullmatch(path.rpartition("/")[2]) is None:
+    if match is None or NAME.fullmatch(path.rpartition("/")[2]) is None:
         return None
     try:
         return datetime.fromisoformat(f"{match[1]}T{match[2]}:00:00+00:00").timestamp()
@@ -191,7 +193,7 @@ def read_rows(
 def rows_of(data: bytes, path: str, kind: type[R]) -> Iterator[Placed[R]]:
     """The rows of one file in order, repeats and all. data: as stored. Raises Malformed."""
     decoder = msgspec.json.Decoder(kind)
-    for number, raw in enumerate(_lines(data, path), 1):
+    for number, raw in enumerate(lines(data, path), 1):
         try:
             row = decoder.decode(raw)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -231,10 +233,10 @@ def _key(row: Identified) -> bytes:
     return blake2b(text.encode(), digest_size=12).digest()
 
 
-def _lines(data: bytes, path: str) -> Iterator[bytes]:
-    """Whole lines; a last one without its newline was cut off."""
+def lines(data: bytes, path: str) -> Iterator[bytes]:
+    """The lines of a file, without their newlines. Raises Malformed for one that is cut off."""
     rest, number = b"", 0
-    for piece in _pieces(data, path):
+    for piece in pieces(data, path):
         *whole, rest = (rest + piece).split(b"\n")
         number += len(whole)
         yield from whole
@@ -245,8 +247,8 @@ def _lines(data: bytes, path: str) -> Iterator[bytes]:
         raise Malformed(f"expected a whole row, got one cut off - at {path}:{number + 1}")
 
 
-def _pieces(data: bytes, path: str) -> Iterator[bytes]:
-    """The bytes of a file, inflated if need be, never many at once."""
+def pieces(data: bytes, path: str) -> Iterator[bytes]:
+    """The bytes of a file, inflated if need be, never many at once. Raises Malformed."""
     if not path.endswith(PACKED):
         yield from (data[start : start + _PIECE] for start in range(0, len(data), _PIECE))
         return

@@ -3,12 +3,14 @@
 A file is `<node>-<worker>-<seq>.ndjson.part` while it is written and loses `.part` when it is full
 or old enough; seq only grows. Rows go straight to the operating system, which keeps them when this
 process dies; once a second they are also forced to the disk. When the disk takes no more, rows are
-dropped and counted until it does: serving never waits for the log. One writer thread per log.
+dropped and counted until it does: serving never waits for the log. One writer thread per log; it
+holds a lock on its file, so that others know a file that is still written from one that is left.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 from collections.abc import Callable, Sequence
@@ -23,6 +25,7 @@ SYNC_S = 1.0
 CALM_S = 30.0  # a disk that is nearly full takes small writes and refuses large ones, by turns
 MODE = 0o600  # rows are about people
 
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND
 _UNSAFE = re.compile(r"[^A-Za-z0-9._-]")
 
 
@@ -53,7 +56,7 @@ class EventLog:
     ) -> None:
         self._directory = directory
         self._stem = f"{_UNSAFE.sub('_', node) or 'node'}-{worker}-"
-        self._ours = re.compile(re.escape(self._stem) + r"([0-9]{1,15})\.ndjson(\.part)?", re.ASCII)
+        self._ours = re.compile(re.escape(self._stem) + r"([0-9]{1,15})\.ndjson(.*)", re.ASCII)
         self._clock, self._max_bytes, self._max_age_s = clock, max_bytes, max_age_s
         self._handle = -1
         self._path = Path()
@@ -95,7 +98,7 @@ class EventLog:
             os.fsync(self._handle)
         self._let_go()
         with contextlib.suppress(OSError):  # left as .part, it is finished with the next file
-            _finish(self._path)
+            finish(self._path)
 
     def close(self) -> None:
         """Ends the log."""
@@ -108,13 +111,19 @@ class EventLog:
             if (ours := self._ours.fullmatch(path.name)) is None:
                 continue
             newest = max(newest, int(ours[1]))
-            if ours[2]:  # of a life before this one
+            if ours[2] == PART:  # of a life before this one
                 with contextlib.suppress(OSError):
-                    _finish(path)
+                    finish(path)
         # The time as the lowest seq: a number is not used again though its file was taken away.
-        self._seq = max(newest + 1, int(now_s))
-        self._path = self._directory / f"{self._stem}{self._seq}.ndjson{PART}"
-        self._handle = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, MODE)
+        self._seq = max(newest, int(now_s) - 1)
+        while self._handle < 0:
+            self._seq += 1
+            self._path = self._directory / f"{self._stem}{self._seq}.ndjson{PART}"
+            self._handle = os.open(self._path, _NEW, MODE)
+            with contextlib.suppress(OSError):  # a disk without locks: nobody can take it for left
+                fcntl.flock(self._handle, fcntl.LOCK_EX)
+            if os.fstat(self._handle).st_nlink == 0:  # taken for left before it was locked
+                self._let_go()
         self._bytes, self._opened_s, self._synced_s = 0, now_s, now_s
 
     def _append(self, data: bytes) -> None:
@@ -165,7 +174,16 @@ class EventLog:
         )
 
 
-def _finish(path: Path) -> None:
+def finish_left(folder: Path) -> None:
+    """Ends what nobody writes any more: the last files of processes that died. Never raises for
+    what a disk does; what cannot be ended stays as it is."""
+    for path in folder.glob(f"*.ndjson{PART}"):
+        with contextlib.suppress(OSError), path.open("rb+") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # or whoever writes it has it
+            finish(path)
+
+
+def finish(path: Path) -> None:
     """Renames a `.part` that holds rows, cut after the last whole one; removes an empty one."""
     with path.open("rb+") as file:
         size = file.seek(0, os.SEEK_END)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -14,6 +15,7 @@ from types import MappingProxyType
 from typing import Any
 
 import httpx
+import zstandard
 
 from decisions.compiling import compile_with_ledger
 from decisions.ledger import Ledger
@@ -129,8 +131,29 @@ class Node:
     def metrics(self) -> str:
         return httpx.get(f"http://127.0.0.1:{self.admin}/metrics").text
 
+    def logged(self) -> list[dict[str, Any]]:
+        """Every row of its event log, on the disk and in the store."""
+        return logged(self.folder / "cache", self.folder / "store")
+
     def workers(self) -> list[int]:
         return [worker["pid"] for worker in self.status()["workers"]]
+
+
+def logged(cache: Path, store: Path) -> list[dict[str, Any]]:
+    """Every row of a node's event log, on its disk and in the store, what is being written
+    included, each once; its files may move meanwhile."""
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            found = [*(cache / "events").glob("*.ndjson*"), *(store / "events").rglob("*.zst")]
+            texts = [line for path in found for line in _text(path).splitlines()]
+            return [json.loads(line) for line in dict.fromkeys(texts)]
+
+
+def _text(path: Path) -> str:
+    data = path.read_bytes()
+    if path.suffix == ".zst":
+        data = zstandard.ZstdDecompressor().decompress(data)
+    return data[: data.rfind(b"\n") + 1].decode()
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = WAIT_S) -> None:

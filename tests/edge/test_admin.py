@@ -30,6 +30,7 @@ from edge.worker import (
 from snapshots.pauses import Paused, Pauses
 from snapshots.snapshot import Snapshot
 from snapshots.sync import Refusal, SyncStatus
+from snapshots.upload import UploadStatus
 from tests.decisions.written import rule
 from tests.edge.nodes import publish
 from tests.edge.shop import NOW_S, Clock, snapshot
@@ -128,6 +129,36 @@ def test_troubles_name_who_and_what(config: Config) -> None:
         f"worker {pid}: event log: not written: No space left on device",
         f"worker {pid}: serves version 2, not 3",
     ]
+
+
+async def test_uploads_are_told_with_what_waits_and_what_went_wrong(config: Config) -> None:
+    tell(config)
+    uploads = UploadStatus(
+        to="s3://shop",
+        waiting=3,
+        waiting_bytes=2_000,
+        oldest_s=NOW_S - 60,
+        dropped=7,
+        trouble="expected an answer, 503",
+        failures=4,
+    )
+    admin = Admin(config, lambda: GOOD, lambda: None, clock=Clock(), uploads=lambda: uploads)
+
+    told = (await ask(admin, "GET", "/status")).json()
+    series = (await ask(admin, "GET", "/metrics")).text
+
+    assert told["uploads"]["waiting"] == 3
+    assert told["troubles"] == ["uploads: expected an answer, 503 (4 in a row); 3 event files wait"]
+    assert told["events"] == {'edgewise_log_dropped_total{reason="spool-full"}': 7}
+    for line in (
+        'edgewise_log_dropped_total{reason="spool-full"} 7',
+        "edgewise_upload_waiting_files 3",
+        "edgewise_upload_waiting_bytes 2000",
+        f"edgewise_upload_oldest_seconds {NOW_S - 60:.0f}",
+        "edgewise_upload_failures 4",
+        "# TYPE edgewise_upload_files_total counter",
+    ):
+        assert line in series
 
 
 def test_missing_workers_and_draining_are_told(config: Config) -> None:

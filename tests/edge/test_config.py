@@ -47,6 +47,8 @@ def test_text_becomes_numbers_truth_and_lists() -> None:
         ({}, {"EDGEWISE_PORT": "many"}, "at EDGEWISE_PORT"),
         ({"workers": "0"}, {}, "expected workers >= 1, got 0"),
         ({"poll_interval_s": "0"}, {}, "expected poll_interval_s > 0, got 0"),
+        ({"log_file_s": "86401"}, {}, "expected log_file_s <= 86400, got 86401"),
+        ({"log_bytes": "30000000"}, {}, "expected log_bytes >= 33554432, a file for each worker"),
         ({"mount": "ew/"}, {}, "expected mount to start with /"),
         ({"admin": "8081"}, {}, "expected HOST:PORT, got '8081'"),
         ({"gpc": "off"}, {}, "expected one of marketing, strict, got 'off' - at gpc"),

@@ -19,6 +19,7 @@ from decisions.profile import Profile
 from snapshots.keys import read_public
 from snapshots.local import LocalCopy
 from snapshots.snapshot import open_snapshot
+from tests.edge.nodes import logged
 
 ALL = "#consent-all"
 NONE = "#consent-none"
@@ -49,9 +50,7 @@ class Shop(NamedTuple):
 
     def logged(self) -> list[dict[str, Any]]:
         """Every row of the event log, files still being written included."""
-        files = sorted((self.state / "cache" / "events").rglob("*.ndjson*"))
-        lines = [line for file in files for line in file.read_text("utf-8").splitlines()]
-        return [json.loads(line) for line in lines]
+        return logged(self.state / "cache", self.state / "store")
 
     @contextmanager
     def hanging_edge(self) -> Iterator[None]:
