@@ -74,3 +74,21 @@ def test_who_bought_nothing_since_does_not_travel_again_with_the_next_days_build
     assert (status.version, status.refused) == (2, None)
     for part in second.parts:
         assert part.name not in MAGIC or node.local.verify(part)
+
+
+def test_interests_travel_whole_once_a_half_life_and_as_patches_between(market: Market) -> None:
+    def interests(rows: list[Row], day: int) -> tuple[str, bool]:
+        """The part's hash after that day's build, and whether a patch leads to it."""
+        _, manifest = built(market, rows, NOW_S + day * DAY_S)
+        part = manifest.part(INTERESTS)
+        assert part
+        return part.raw_sha256, any(part.raw_sha256 == step.result for step in manifest.patches)
+
+    built(market, BOUGHT, NOW_S + 12 * DAY_S)
+    before, is_patched = interests(BOUGHT + SINCE, 13)
+    assert is_patched
+
+    after, is_patched = interests(BOUGHT + SINCE, 14)  # the half-life is 14 days
+
+    assert after != before
+    assert not is_patched
