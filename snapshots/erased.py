@@ -8,17 +8,19 @@ before it, and is let go after that. docs/bundle-format.md has the layout to the
 
 from __future__ import annotations
 
+import re
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
+from decisions.events import ERASE
 from decisions.ledger import visitor_key
 from snapshots.bundle import Packed, pack
 from snapshots.columns import frame, numbers, open_frame
-from snapshots.errors import TooLarge
+from snapshots.errors import Malformed, TooLarge
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -30,9 +32,23 @@ MAGIC = b"EW erad\n"
 KEEP_S = 400 * 86_400  # a profile's cookie lives 390 days at most, and clocks differ
 MAX_ERASED = 10_000_000  # as many as there are members; 0.12 GB
 
+_HASH = re.compile(r"[0-9a-f]{16}", re.ASCII)
 _HASH_BYTES, _SECOND_BYTES = 8, 4  # seconds in 32 bits last until 2106
 
 Times = Mapping[int, int]  # 64-bit hash → when it was asked for, whole seconds since the epoch
+
+
+class Whose(Protocol):
+    """What a row of the event log says of whose it is: hashes in 16 hex digits, "" for nobody."""
+
+    @property
+    def type(self) -> str: ...
+    @property
+    def received(self) -> float: ...
+    @property
+    def visitor(self) -> str: ...
+    @property
+    def customer(self) -> str: ...
 
 
 class _Head(msgspec.Struct, frozen=True):
@@ -91,3 +107,26 @@ def merged(lists: Iterable[Times], now_s: float) -> Times:
             if at_s + KEEP_S > now_s and at_s > found.get(hash_, -1):
                 found[hash_] = at_s
     return found
+
+
+def is_of_erased(row: Whose, listed: Callable[[int], int | None]) -> bool:
+    """Whether a row of the event log is of somebody who is listed, so that it must go.
+
+    listed: hash → when it was asked for, None if it was not: `Erased.get`, or the `get` of Times.
+    All rows of a visitor go; of a customer those from before, for who comes back later is new. A
+    row that asks for it stays: the list is made of these, and it holds only hashes. Raises
+    Malformed for a row that names somebody in another way.
+    """
+    if row.type == ERASE:
+        return False
+    if row.visitor and listed(hash_in(row.visitor)) is not None:
+        return True
+    asked_at_s = listed(hash_in(row.customer)) if row.customer else None
+    return asked_at_s is not None and row.received < asked_at_s + 1  # asked for in that second
+
+
+def hash_in(text: str) -> int:
+    """A hash as rows spell it. Raises Malformed."""
+    if not _HASH.fullmatch(text):
+        raise Malformed(f"expected a hash of 16 hex digits, got {text[:64]!r}")
+    return int(text, 16)

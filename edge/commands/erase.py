@@ -1,16 +1,14 @@
 """`edgewise erase STORE`: who asked to be forgotten, on every node and in all versions to come.
 
 Reads the `erase` rows of event files, or takes the ids that are given here, and signs a version of
-each channel that lists their hashes, if it does not list them yet. Nothing is published unless
-every row could be read.
+each channel that lists their hashes, if it does not list them yet. Of a subject it also lists the
+visitors whom rows tie to that customer. Nothing is published unless every row could be read.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
 import time
-from collections.abc import Iterator
 
 import msgspec
 
@@ -28,11 +26,8 @@ from snapshots.reissue import erase
 DAY_S = 86_400
 DAYS = 30  # a timer that stood still for longer is noticed by what nodes say of the oldest
 
-_HASH = re.compile(r"[0-9a-f]{16}", re.ASCII)
-_HASH_OR_NONE = re.compile(r"([0-9a-f]{16})?", re.ASCII)
 
-
-class Asked(msgspec.Struct, frozen=True):
+class Told(msgspec.Struct, frozen=True):
     """What matters here of a row. visitor, customer: hashes already, in 16 hex digits."""
 
     id: str
@@ -52,12 +47,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="event files of nodes, a folder or a store (default: the store, where no id is given)",
     )
     parser.add_argument(
-        "--days", type=int, default=DAYS, help=f"how far back in a store's (default {DAYS})"
+        "--days",
+        type=int,
+        help=f"how far back in a store's (default {DAYS}; with --subject all of them)",
     )
     for who in ("visitor", "customer"):
         parser.add_argument(
             f"--{who}", metavar="ID", action="append", default=[], help=f"a {who}'s own id"
         )
+    parser.add_argument(
+        "--subject",
+        metavar="ID",
+        action="append",
+        default=[],
+        help="either of the two, and the visitors whom event rows tie to that customer",
+    )
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -82,26 +86,29 @@ def _salt(who: Publisher) -> str:
 
 
 def _times(arguments: argparse.Namespace, salt: str, now_s: float) -> Times:
+    subjects = erased.hashed(salt, dict.fromkeys(arguments.subject, int(now_s)))
     ids = [*arguments.visitor, *arguments.customer]
-    lists = [erased.hashed(salt, dict.fromkeys(ids, int(now_s)))]
-    where = arguments.events or ("" if ids else arguments.store)
-    for row in _asked(where, now_s - arguments.days * DAY_S) if where else ():
-        at_s = int(row.received)
-        lists.append({int(hash_, 16): at_s for hash_ in (row.visitor, row.customer) if hash_})
+    lists = [erased.hashed(salt, dict.fromkeys(ids, int(now_s))), subjects]
+    days = arguments.days if arguments.days is not None else (None if subjects else DAYS)
+    from_s = 0.0 if days is None else now_s - days * DAY_S
+    where = arguments.events or ("" if ids and not subjects else arguments.store)
+    for placed in read_rows(open_events(where), Told, from_s=from_s) if where else ():
+        try:
+            lists.append(_listed(placed.row, subjects))
+        except Malformed as error:
+            raise Malformed(f"{error} - at {placed.file}:{placed.line}") from None
     return erased.merged(lists, now_s)
 
 
-def _asked(where: str, from_s: float) -> Iterator[Asked]:
-    """The `erase` rows of all event files. Raises Malformed for a row that cannot be read."""
-    for row, file, line, _ in read_rows(open_events(where), Asked, from_s=from_s):
-        if row.type != ERASE:
-            continue
-        if not _HASH.fullmatch(row.visitor) or not _HASH_OR_NONE.fullmatch(row.customer):
-            raise Malformed(
-                "expected 16 hex digits of a visitor, and as many or none of a customer, got "
-                f"{row.visitor!r} and {row.customer!r} - at {file}:{line}"
-            )
-        yield row
+def _listed(row: Told, subjects: Times) -> Times:
+    """Whom a row says to list: who asks in it; a visitor who was a subject. Raises Malformed."""
+    if row.type == ERASE:
+        customer = [erased.hash_in(row.customer)] if row.customer else []
+        return dict.fromkeys([erased.hash_in(row.visitor), *customer], int(row.received))
+    if not subjects or not row.customer or not row.visitor:
+        return {}
+    at_s = subjects.get(erased.hash_in(row.customer))
+    return {} if at_s is None else {erased.hash_in(row.visitor): at_s}
 
 
 def _said(made: list[Manifest], asked: int) -> str:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 import zstandard
 
-from decisions.ledger import visitor_key
+from decisions.ledger import row_key, visitor_key
 from edge.cli import main
 from edge.commands.keys import create
 from snapshots.eventfiles import path_of
@@ -123,11 +123,11 @@ def test_every_channel_of_the_store_lists_them_or_the_one_that_is_named(
     ("row", "says"),
     [
         ('{"id":"a","type":"erase","received":"x"}', "Expected `float`, got `str`"),
-        ('{"id":"a","type":"erase","received":1}', "got '' and ''"),
-        (f'{{"id":"a","type":"erase","received":1,"visitor":"{VISITOR}"}}', f"{VISITOR!r} and ''"),
+        ('{"id":"a","type":"erase","received":1}', "expected a hash of 16 hex digits, got ''"),
+        (f'{{"id":"a","type":"erase","received":1,"visitor":"{VISITOR}"}}', f"got {VISITOR!r}"),
         (
             '{"id":"c","type":"erase","received":1,"visitor":"00000000000000fe","customer":"12"}',
-            "and '12'",
+            "digits, got '12'",
         ),
         ('{"id":"a","type":"erase"', "Input data was truncated"),
     ],
@@ -164,6 +164,48 @@ def test_without_ids_it_reads_what_nodes_sent_to_the_store(
 
     assert json.loads(capsys.readouterr().out)["asked"] == 1
     assert publisher.newest().version == 2
+
+
+def test_a_subject_is_listed_by_either_id_and_with_the_visitors_who_were_that_customer(
+    publisher: Publisher, capsys: pytest.CaptureFixture[str]
+) -> None:
+    salt = publisher.salt
+    ann, bob = row_key(salt, "ann"), row_key(salt, "bob")
+    view = {"id": "b", "type": "seen", "received": 1.0}
+    publisher.log(
+        view | {"visitor": "0" * 15 + "a", "customer": ann},
+        view | {"visitor": "0" * 15 + "b", "customer": bob},
+        view | {"visitor": "0" * 15 + "c"},
+        view | {"id": "c", "customer": ann},
+    )
+    words = ["erase", *publisher.words, "--events", str(publisher.logs), "--json"]
+
+    assert main([*words, "--subject", "ann", "--subject", VISITOR]) == 0
+
+    assert json.loads(capsys.readouterr().out)["asked"] == 3
+    times = erased_in(publisher.store, publisher.newest())
+    assert times.keys() == {int(ann, 16), visitor_key(salt, VISITOR), 10}
+
+
+def test_for_a_subject_the_whole_log_of_the_store_is_read_and_for_who_asked_the_last_month(
+    publisher: Publisher, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old_s = time.time() - 200 * 86_400
+    row = asked("0" * 15 + "a", customer=row_key(publisher.salt, "ann")) | {
+        "type": "seen", "received": old_s,
+    }  # fmt: skip
+    packed = zstandard.compress(json.dumps(row).encode() + b"\n")
+    publisher.store.create(path_of(old_s, "n-1-1.ndjson.zst"), packed)
+    packed = zstandard.compress(json.dumps(row | {"type": "erase"}).encode() + b"\n")
+    publisher.store.create(path_of(old_s, "n-1-2.ndjson.zst"), packed)
+
+    words = ["erase", *publisher.words, "--json"]
+    assert main([*words]) == 0
+    assert json.loads(capsys.readouterr().out)["asked"] == 0
+    assert main([*words, "--subject", "ann"]) == 0
+    assert json.loads(capsys.readouterr().out)["asked"] == 2
+    assert main([*words, "--subject", "ann", "--days", "7"]) == 0
+    assert json.loads(capsys.readouterr().out)["asked"] == 1
 
 
 def test_what_it_cannot_do_it_says(

@@ -12,7 +12,16 @@ from decisions.ledger import visitor_key
 from snapshots import erased, reissue
 from snapshots.bundle import unpack
 from snapshots.contents import wanted
-from snapshots.erased import ERASED, KEEP_S, Erased, Times, erased_part, hashed, merged
+from snapshots.erased import (
+    ERASED,
+    KEEP_S,
+    Erased,
+    Times,
+    erased_part,
+    hashed,
+    is_of_erased,
+    merged,
+)
 from snapshots.errors import (
     AlreadyThere,
     HashMismatch,
@@ -23,6 +32,7 @@ from snapshots.errors import (
     TooLarge,
     Unreadable,
 )
+from snapshots.eventfiles import Logged
 from snapshots.history import channels, read_ledger, read_manifest
 from snapshots.manifest import Manifest, part_path
 from snapshots.publish import TRIES, TTL_S, claim, erased_in, publish
@@ -109,6 +119,42 @@ def test_of_two_times_the_later_counts_and_what_no_cookie_can_be_as_old_as_is_le
         1: old + 9,
         3: old + 1,
     }
+
+
+def logged(
+    type_: str = "seen", received: float = NOW_S, visitor: str = "", customer: str = ""
+) -> Logged:
+    return Logged(id="1", type=type_, received=received, visitor=visitor, customer=customer)
+
+
+@pytest.mark.parametrize(
+    ("row", "goes"),
+    [
+        (logged(visitor="000000000000000b"), True),
+        (logged(visitor="000000000000000b", received=NOW_S + 99), True),
+        (logged(visitor="000000000000000c"), False),
+        (logged(visitor="000000000000000c", customer="000000000000000b"), True),
+        (logged(customer="000000000000000b", received=NOW_S + 0.999), True),
+        (logged(customer="000000000000000b", received=NOW_S + 1), False),
+        (logged(customer="ffffffffffffffff"), False),
+        (logged("erase", visitor="000000000000000b"), False),
+        (logged(), False),
+    ],
+)
+def test_rows_of_a_visitor_who_is_listed_go_and_of_a_customer_those_from_before(
+    row: Logged, goes: bool
+) -> None:
+    part = erased_part(ANN)
+
+    assert is_of_erased(row, ANN.get) is goes
+    assert is_of_erased(row, Erased(unpack(part.ref, part.stored)).get) is goes
+
+
+@pytest.mark.parametrize("whose", ["0190f5a0-0000-7000-8000-000000000001", "B" * 16, "12"])
+def test_a_row_that_names_somebody_in_another_way_is_refused(whose: str) -> None:
+    for row in (logged(visitor=whose), logged(customer=whose)):
+        with pytest.raises(Malformed, match="expected a hash of 16 hex digits, got "):
+            is_of_erased(row, ANN.get)
 
 
 def test_an_erasure_is_a_version_with_the_same_parts_the_same_date_and_the_list() -> None:
