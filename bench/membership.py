@@ -19,10 +19,9 @@ from bench import workload
 from bench.measure import ROUNDS, Times, interleaved, median, report, timed
 from decisions.program import Program
 from snapshots.columns import frame
-from snapshots.contents import PROGRAM
+from snapshots.contents import NEWEST, PROGRAM
 from snapshots.manifest import LedgerRef, Manifest, PartRef
 from snapshots.membership import (
-    FORMAT,
     KEYS,
     MAGIC,
     SCORES,
@@ -88,7 +87,7 @@ def write(folder: Path, name: str, rows: int, keys: np.ndarray, random: np.rando
     path = folder / name.replace("/", "-")
     block = rows_of(name, random)
     with path.open("wb") as file:
-        file.write(frame(MAGIC[name], FORMAT, HEADS[name], rows, 0).part)
+        file.write(frame(MAGIC[name], NEWEST[name], HEADS[name], rows, 0).part)
         if name == KEYS:
             keys.tofile(file)
         for first in range(0, rows if name != KEYS else 0, BLOCK):
@@ -126,7 +125,7 @@ def opened(folder: Path, sizes: Mapping[str, int]) -> tuple[Membership, float]:
     """The members as a worker maps them, beside a program of nothing, and the time that took."""
     (folder / PROGRAM).write_bytes(b"-")
     parts = tuple(
-        PartRef(name=name, format=FORMAT, sha256="", bytes=1, raw_sha256="", raw_bytes=size)
+        PartRef(name=name, format=NEWEST[name], sha256="", bytes=1, raw_sha256="", raw_bytes=size)
         for name, size in sorted({**sizes, PROGRAM: 1}.items())
     )
     ledger = LedgerRef(revision=1, sha256="")

@@ -20,9 +20,9 @@ from bench.measure import interleaved, median, report
 from snapshots.build.patches import patches_from
 from snapshots.bundle import Packed, pack, unpacked
 from snapshots.census import Interests, Score, Trait, encode_membership
+from snapshots.contents import NEWEST
 from snapshots.local import LocalCopy
 from snapshots.manifest import LedgerRef, Manifest, PatchRef, part_path
-from snapshots.membership import FORMAT
 from snapshots.store import MemoryStore
 from snapshots.upgrade import upgrade
 
@@ -98,7 +98,7 @@ def parts_of(who: People, built_at_s: int) -> list[Packed]:
             who.weights.tobytes(),
         ),
     )
-    return [pack(name, FORMAT, raw) for name, raw in sorted(parts.items())]
+    return [pack(name, NEWEST[name], raw) for name, raw in sorted(parts.items())]
 
 
 def test_patches(benchmark: BenchmarkFixture, tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from edge.keyring import KeyRing, key_of
 from edge.refresh import Served, settle
 from snapshots.bundle import Packed, pack
 from snapshots.census import Trait, encode_membership
+from snapshots.contents import NEWEST
 from snapshots.manifest import LedgerRef, Manifest
 from snapshots.membership import Membership
 from snapshots.snapshot import Snapshot
@@ -75,7 +76,10 @@ def census(members: int, known: Sequence[int] = ()) -> dict[str, bytearray]:
 def parts(rules: int, members: int) -> list[Packed]:
     """A bundle to publish: one slot of W1(rules), and members."""
     made = [pack("program", 1, program(rules, ("hero",)).encode())]
-    return [*made, *(pack(name, 1, raw) for name, raw in census(members).items())]
+    return [
+        *made,
+        *(pack(name, NEWEST[name], raw) for name, raw in census(members).items()),
+    ]
 
 
 class Site:

@@ -31,7 +31,7 @@ from decisions.playbook import FragmentText, Rule, SlotDecl
 from edge.commands.keys import create
 from edge.wire import VisitReply
 from snapshots.bundle import Packed, pack
-from snapshots.contents import PROGRAM
+from snapshots.contents import NEWEST, PROGRAM
 from snapshots.keys import PRIVATE_FILE, read_private
 from snapshots.local import SERVING
 from snapshots.pauses import Paused
@@ -100,7 +100,7 @@ class Fleet:
         create(folder / "keys")
         self._key = read_private(folder / "keys" / PRIVATE_FILE)
         self._store = open_writable(str(folder / "store"))
-        members = [pack(name, 1, raw) for name, raw in site.census(MEMBERS).items()]
+        members = [pack(name, NEWEST[name], raw) for name, raw in site.census(MEMBERS).items()]
         bundles = [(mark, [program(mark), *members]) for mark in MARKS]
         self._bundles = itertools.cycle(bundles)
         self._is_paused = False

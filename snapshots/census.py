@@ -74,11 +74,13 @@ def encode_membership(
     traits: Mapping[str, Trait] | None = None,
     scores: Mapping[str, Score] | None = None,
     interests: Interests | None = None,
+    interests_format: int = max(membership.FORMATS[INTERESTS]),
 ) -> dict[str, bytearray]:
     """The five parts by name. keys: u64 little-endian, strictly ascending; every other buffer has
     its rows in their order. Segments: one byte or one bit a row (`columns.booleans`).
+    interests_format: `AS_OF_BUILD` for weights that stand for the moment of the build.
 
-    Raises ValueError for columns that do not fit each other.
+    Raises ValueError for columns that do not fit each other, or the format.
     """
     view = memoryview(keys).cast("B")
     rows = len(view) // 8
@@ -92,7 +94,9 @@ def encode_membership(
         SEGMENTS: _segments(sorted(segments, key=operator.itemgetter(0)), rows, build),
         TRAITS: _traits(sorted((traits or {}).items()), rows, build),
         SCORES: _scores(sorted((scores or {}).items()), rows, build),
-        INTERESTS: _interests(interests or Interests((), 0, b"", b""), rows, build),
+        INTERESTS: _interests(
+            interests or Interests((), 0, b"", b""), rows, build, interests_format
+        ),
     }
 
 
@@ -148,18 +152,27 @@ def _scores(scores: Sequence[tuple[str, Score]], rows: int, build: str) -> bytea
     return written.part
 
 
-def _interests(interests: Interests, rows: int, build: str) -> bytearray:
+def _interests(interests: Interests, rows: int, build: str, format_: int) -> bytearray:
     slots, cells = interests.slots, rows * interests.slots
     ids, weights = memoryview(interests.ids).cast("B"), memoryview(interests.weights).cast("B")
     if not 0 <= slots <= MAX_SLOTS or len(interests.names) > membership.NO_INTEREST:
         raise ValueError(f"expected at most {MAX_SLOTS} slots and 65,535 names of interests")
     if len(ids) != cells * 2 or len(weights) != cells * 2:
         raise ValueError(f"expected {cells} ids and weights of 2 bytes for interests")
+    _check_format(format_, interests.weighed_at_s)
     head = InterestsHead(build, tuple(interests.names), slots, interests.weighed_at_s)
-    written = frame(membership.MAGIC[INTERESTS], 1, head, rows, cells * 4)
+    written = frame(membership.MAGIC[INTERESTS], format_, head, rows, cells * 4)
     for place, column in enumerate((ids[0::2], ids[1::2], weights[0::2], weights[1::2])):
         written.part[written.start + place :: 4] = column.tobytes()
     return written.part
+
+
+def _check_format(number: int, weighed_at_s: int) -> None:
+    if number not in membership.FORMATS[INTERESTS]:
+        listed = ", ".join(map(str, sorted(membership.FORMATS[INTERESTS])))
+        raise ValueError(f"expected format {listed} of interests, got {number}")
+    if number == membership.AS_OF_BUILD and weighed_at_s:
+        raise ValueError(f"expected weights as of the build for interests in format {number}")
 
 
 def _width(values: Sequence[str | None]) -> int:

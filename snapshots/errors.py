@@ -7,6 +7,7 @@ SnapshotError                 keep serving what you have
 │   └── LedgerMoved           another publisher grew the ledger: read it again and build again
 ├── DiskRefused               this node's disk is full, read-only or broken: mend the machine
 ├── Unreadable                a newer format than this version reads: upgrade this edge
+├── Unwritable                a format that this version does not write: name another
 ├── KeysRefused               a key file cannot be used: mend it
 ├── Unapproved                a version that would change too much: look, and say so
 ├── DataRefused               feeds that nothing can be built from: mend them or sources.yaml
@@ -85,6 +86,12 @@ class Unreadable(SnapshotError):
     """Trusted bytes in a format that this version does not read."""
 
     reason = "unreadable-format"
+
+
+class Unwritable(SnapshotError):
+    """A part or a format that a publisher was told to write, and cannot."""
+
+    reason = "unwritable-format"
 
 
 class KeysRefused(SnapshotError):

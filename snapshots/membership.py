@@ -33,8 +33,16 @@ MAGIC = {
     SCORES: b"EW scor\n",
     INTERESTS: b"EW intr\n",
 }
-FORMAT = 1
-READABLE = frozenset({1})
+# Every format that is read, and written when a publisher is told to; the newest is written else.
+# Interests in format 1 are as of the build, as all were before format 2 gave them a moment.
+FORMATS = {
+    KEYS: frozenset({1}),
+    SEGMENTS: frozenset({1}),
+    TRAITS: frozenset({1}),
+    SCORES: frozenset({1}),
+    INTERESTS: frozenset({1, 2}),
+}
+AS_OF_BUILD = 1  # of interests
 NO_SCORE = 0  # the code of a visitor without this score; 1 to 255 run from low to high
 NO_INTEREST = 0xFFFF  # the id of a slot that holds none
 MAX_SLOTS = 64  # interests a row; the profile keeps fewer
@@ -88,9 +96,9 @@ class ScoresHead(msgspec.Struct, frozen=True):
     scores: tuple[ScoreHead, ...]
 
 
-class InterestsHead(msgspec.Struct, frozen=True):
+class InterestsHead(msgspec.Struct, frozen=True, omit_defaults=True):
     """names: the interest of each id. slots: how many a row holds. weighed_at_s: the moment that
-    the weights stand for; 0, as parts had it before, is `built_at_s`."""
+    the weights stand for; 0, which format 1 does not write, is `built_at_s`."""
 
     build: str
     names: tuple[str, ...]
@@ -311,7 +319,7 @@ def _named_bytes(names: tuple[str, ...]) -> list[list[tuple[str, ...]]]:
 
 
 def _open(name: str, raw: Buffer) -> Frame:
-    return open_frame(name, raw, MAGIC[name], READABLE)
+    return open_frame(name, raw, MAGIC[name], FORMATS[name])
 
 
 def _each_once(names: tuple[str, ...] | list[str], place: str) -> None:

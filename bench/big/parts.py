@@ -17,7 +17,7 @@ from decisions.compiling import compile_with_ledger
 from decisions.ledger import Ledger, first_ledger
 from decisions.playbook import SlotDecl
 from snapshots.bundle import Packed, pack
-from snapshots.contents import PROGRAM
+from snapshots.contents import NEWEST, PROGRAM
 from snapshots.keys import PRIVATE_FILE, read_private
 from snapshots.manifest import LedgerRef, Manifest, PartRef
 from snapshots.publish import publish_built
@@ -90,7 +90,7 @@ def manifest(folder: Path, version: int) -> Manifest:
 def packed(folder: Path) -> dict[str, list[Packed]]:
     """The parts of each program's bundle."""
     members = [
-        pack(name, 1, path.read_bytes())
+        pack(name, NEWEST[name], path.read_bytes())
         for name, path in files(folder, MARKS[0]).items()
         if name != PROGRAM
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,6 +49,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "(default %(default)g)",
     )
     parser.add_argument(
+        "--formats",
+        metavar="PART=N",
+        help="write a part in an older format, for edges that do not read the newest yet; several "
+        "with commas",
+    )
+    parser.add_argument(
         "--approve", action="store_true", help="publish it, however much it changes"
     )
 
@@ -62,6 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         channel=arguments.channel,
         now=arguments.now,
         most_moved=None if arguments.approve else arguments.most_moved,
+        formats=read_formats(arguments.formats or ""),
     )
     return 0
 
@@ -75,10 +83,12 @@ def publish(
     channel: str = "live",
     now: str | None = None,
     most_moved: float | None = None,
+    formats: Mapping[str, int] | None = None,
 ) -> BuildReport:
     """The build with its progress and its table on the terminal. now: a date or time, None for
-    this moment. most_moved: percent of a slot's visitors, None for as many as it likes. Raises what
-    `pipeline.build` raises, and CannotServe without the build extra."""
+    this moment. most_moved: percent of a slot's visitors, None for as many as it likes. formats:
+    of parts that are to be in an older one. Raises what `pipeline.build` raises, and CannotServe
+    without the build extra."""
     need_the_extra()
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -110,9 +120,21 @@ def publish(
             channel=channel,
             on_progress=on_progress,
             policy=None if most_moved is None else Policy(most_moved),
+            formats=formats,
         )
     _tell(console, report, store)
     return report
+
+
+def read_formats(text: str) -> dict[str, int]:
+    """`membership/interests=1,…` as part → format. Raises SettingError."""
+    found: dict[str, int] = {}
+    for word in filter(None, text.split(",")):
+        name, sign, number = word.partition("=")
+        if not (sign and number.isascii() and number.isdigit() and len(number) < 4):
+            raise SettingError(f"expected PART=N, got {word!r} - at --formats")
+        found[name] = int(number)
+    return found
 
 
 def need_the_extra() -> None:
@@ -162,6 +184,7 @@ def _tell(console: Any, report: BuildReport, store: str) -> None:
         report.reused and "segments  as they were: published without --data",
         f"published {report.channel} version {report.version} to {store}: "
         f"{len(report.parts)} parts, {stored / 2**20:.2f} MiB, {report.seconds:.1f} s",
+        *(f"formats   {remark}" for remark in report.remarks),
         report.review and _changes(report.review),
         patches
         and f"patches   {patches / 2**20:.2f} MiB for {len(report.patches)} of them, "

@@ -1,4 +1,4 @@
-"""`edgewise inspect STORE`: the newest version of a channel, its dates and its parts."""
+"""`edgewise inspect STORE`: a channel's newest version: its dates, parts and formats."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import time
 
 from edge.published import Published, keys_in
 from edge.publishing import as_json, date
+from snapshots.contents import remarks
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,8 +22,9 @@ def run(arguments: argparse.Namespace) -> int:
     """Prints what is there."""
     found = Published(arguments.store, arguments.channel, keys_in(arguments.keys))
     manifest = found.manifest
+    said = remarks(manifest)
     if arguments.json:
-        print(as_json({"signer": found.signer or None, "manifest": manifest}))
+        print(as_json({"signer": found.signer or None, "manifest": manifest, "remarks": said}))
         return 0
     stale = " (past)" if manifest.is_stale(time.time()) else ""
     signed = f"signed by {found.signer}" if found.signer else "signature not checked: name --keys"
@@ -34,4 +36,6 @@ def run(arguments: argparse.Namespace) -> int:
     for part in manifest.everything:
         sizes = f"{part.bytes:>14,}{part.raw_bytes:>14,}"
         print(f"{part.name:<26}{part.format:>7}{sizes}  {part.sha256[:16]}")
+    for remark in said.values():
+        print(remark)
     return 0

@@ -6,7 +6,7 @@ build without data knows whether it may be used again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ibis
@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from decisions import program as programs
+from decisions.interest import fade
 from decisions.program import Program
 from snapshots import membership
 from snapshots.build.identity import TRAIT, as_text, visitor_keys
@@ -24,7 +25,8 @@ from snapshots.build.sources import Interests
 from snapshots.bundle import Packed, pack
 from snapshots.census import Interests as InterestColumns
 from snapshots.census import Score, Trait, encode_membership
-from snapshots.contents import PROGRAM, RECORD
+from snapshots.contents import NEWEST, PROGRAM, RECORD
+from snapshots.membership import INTERESTS
 
 RECORD_FORMAT = 1
 SCORE_STEPS = 254  # codes 1 to 255; 0 is no score
@@ -98,18 +100,25 @@ def beside(answers: Any, strongest: Any) -> Any:
     return joined.select(*answers.columns, "interests", "weights")
 
 
-def membership_of(table: pa.Table, record: Record, salt: str) -> dict[str, bytearray]:
-    """The membership's raw parts by name. table: what `beside` gives, in any order.
+def membership_of(
+    table: pa.Table, record: Record, salt: str, formats: Mapping[str, int] = NEWEST
+) -> dict[str, bytearray]:
+    """The membership's raw parts by name. table: what `beside` gives, in any order, its weights as
+    of the landmark. formats: part → the one to write it in.
 
     Raises DataRefused when two customers have one key.
     """
     keys = visitor_keys(salt, table["customer"].to_pylist())
     order = pc.sort_indices(keys)
     table, rows = table.take(order), len(keys)
-    weighed_at_s = landmark_s(record.now_s, record.half_life_s)
+    built_at_s, weighed_at_s = int(record.now_s), landmark_s(record.now_s, record.half_life_s)
+    left = 1.0
+    if formats[INTERESTS] == membership.AS_OF_BUILD:
+        left = fade(1.0, built_at_s - weighed_at_s, record.half_life_s)
+        weighed_at_s = 0
     return encode_membership(
         _buffer(keys.take(order), 8),
-        built_at_s=int(record.now_s),
+        built_at_s=built_at_s,
         segments=[
             (name, _buffer(table[f"{SEGMENT}{name}"].cast(pa.uint8()), 1))
             for name in _names(table, SEGMENT)
@@ -117,15 +126,18 @@ def membership_of(table: pa.Table, record: Record, salt: str) -> dict[str, bytea
         traits={f"{name}": _trait(table[f"{TRAIT}{name}"]) for name in _names(table, TRAIT)},
         scores={name: _score(table[f"{SCORE}{name}"]) for name in _names(table, SCORE)},
         interests=_interests(
-            table, record.categories, record.interests.top if rows else 0, weighed_at_s
+            table, record.categories, record.interests.top if rows else 0, left, weighed_at_s
         ),
+        interests_format=formats[INTERESTS],
     )
 
 
-def membership_parts(table: pa.Table, record: Record, salt: str) -> list[Packed]:
+def membership_parts(
+    table: pa.Table, record: Record, salt: str, formats: Mapping[str, int] = NEWEST
+) -> list[Packed]:
     """The same, ready for a store."""
-    parts = membership_of(table, record, salt)
-    return [pack(name, membership.FORMAT, raw) for name, raw in sorted(parts.items())]
+    parts = membership_of(table, record, salt, formats)
+    return [pack(name, formats[name], raw) for name, raw in sorted(parts.items())]
 
 
 def program_part(program: Program) -> Packed:
@@ -169,11 +181,12 @@ def _score(column: Any) -> Score:
 
 
 def _interests(
-    table: pa.Table, categories: Sequence[str], top: int, weighed_at_s: int
+    table: pa.Table, categories: Sequence[str], top: int, left: float, weighed_at_s: int
 ) -> InterestColumns:
-    """Ids and weights of all places, side by side per row."""
+    """Ids and weights of all places, side by side per row. left: of each weight, 0 to 1."""
     ids = pc.fill_null(_padded(table["interests"], top).cast(pa.int32()), membership.NO_INTEREST)
-    weights = pc.fill_null(_padded(table["weights"], top), 0.0).cast(pa.float32())
+    faded = pc.multiply(_padded(table["weights"], top), left)
+    weights = pc.fill_null(faded, 0.0).cast(pa.float32())
     return InterestColumns(
         tuple(categories),
         top,

@@ -142,7 +142,7 @@ def _rows(raw: bytes, name: str) -> Rows:
 
 
 def _frame(raw: bytes, name: str) -> Frame:
-    return open_frame(name, raw, membership.MAGIC[name], membership.READABLE)
+    return open_frame(name, raw, membership.MAGIC[name], membership.FORMATS[name])
 
 
 def _read(store: ReadableStore, part: PartRef) -> bytes:

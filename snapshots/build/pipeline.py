@@ -12,7 +12,7 @@ import resource
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
@@ -30,19 +30,17 @@ from snapshots.build.assemble import Record
 from snapshots.build.catalogue import read_catalogue, with_categories
 from snapshots.build.clean import purchase_lines
 from snapshots.build.feeds import open_feeds
-from snapshots.build.identity import everybody, read_customers, without
-from snapshots.build.patches import patches_from
+from snapshots.build.identity import everybody, read_customers
+from snapshots.build.publisher import Publisher, publisher_of
 from snapshots.build.reading import read_playbook
-from snapshots.build.review import Policy, Review, judge, review
+from snapshots.build.review import Policy, Review
 from snapshots.build.sources import FILE, Written, read_sources
 from snapshots.bundle import Packed, check_stored, unpack
-from snapshots.contents import RECORD
+from snapshots.contents import RECORD, remarks
 from snapshots.errors import DataRefused
 from snapshots.history import read_manifest
-from snapshots.keys import PrivateKey, PublicKeys, publisher_in
 from snapshots.manifest import part_path
-from snapshots.publish import Patched, erased_in, publish_built
-from snapshots.store import Store, open_writable
+from snapshots.publish import publish_built
 
 MEMORY = "1500MB"  # of DuckDB; beyond it goes to disk. The rest of 2 GiB is Python's and Arrow's
 US = 1_000_000
@@ -68,8 +66,8 @@ class BuildReport(msgspec.Struct, frozen=True, kw_only=True):
     rows: feed → rows read. left_out: reason → purchase lines. erased: customers left out because
     they asked for it. segments: name → customers in it, in the playbook's order. parts: name →
     bytes as stored; patches: the same, of those that lead to the parts in one step. review: what it
-    changes, where that was looked at. reused: without data, from the version before. peak_bytes: of
-    this process, so far.
+    changes, where that was looked at. remarks: on parts that are not in the newest format. reused:
+    without data, from the version before. peak_bytes: of this process, so far.
     """
 
     channel: str
@@ -83,6 +81,7 @@ class BuildReport(msgspec.Struct, frozen=True, kw_only=True):
     patches: dict[str, int] = {}
     warnings: tuple[Problem, ...] = ()
     review: Review | None = None
+    remarks: tuple[str, ...] = ()
     reused: bool = False
     seconds: float = 0.0
     peak_bytes: int = 0
@@ -97,37 +96,6 @@ class Population(msgspec.Struct, frozen=True):
     left_out: dict[str, int]
 
 
-class Publisher(NamedTuple):
-    """Where a version goes, and who signs it. trusted: whose versions count."""
-
-    store: Store
-    channel: str
-    private: PrivateKey
-    trusted: PublicKeys
-    clock: Callable[[], float]
-    policy: Policy | None = None
-
-    def review(self, parts: Sequence[Packed]) -> Review | None:
-        """What these parts would change, where there is a policy. Raises Unapproved."""
-        if self.policy is None:
-            return None
-        before = read_manifest(self.store, self.channel, self.trusted)
-        found = review(before, parts, self.store, self.clock())
-        judge(found, self.policy)
-        return found
-
-    def without_erased(self, table: pa.Table, salt: str) -> pa.Table:
-        """The customers, but for those whom the channel's version now lists as erased."""
-        before = read_manifest(self.store, self.channel, self.trusted)
-        erased = erased_in(self.store, before) if before else {}
-        return without(table, salt, erased)
-
-    def patches(self, parts: Sequence[Packed]) -> list[Patched]:
-        """What leads to these parts from the channel's version now."""
-        before = read_manifest(self.store, self.channel, self.trusted)
-        return patches_from(before, parts, self.store)
-
-
 def build(
     playbook: str | Path,
     data: str | Path | None,
@@ -139,17 +107,19 @@ def build(
     clock: Callable[[], float] = time.time,
     on_progress: OnProgress = lambda progress: None,
     policy: Policy | None = None,
+    formats: Mapping[str, int] | None = None,
 ) -> BuildReport:
     """Builds a playbook and publishes it.
 
     data: the folder of the feeds, or None to take the membership of the channel's current version.
     store: a URL or folder. keys: the folder of the publisher's keys. now_s: the moment as of which
     everything is computed; the manifest is dated by `clock`. policy: how much it may change without
-    being told to, None for whatever. Raises PlaybookErrors, DataRefused, KeysRefused, Unapproved,
-    StoreUnavailable; then nothing was published.
+    being told to, None for whatever. formats: part → the older one to write it in. Raises
+    PlaybookErrors, DataRefused, KeysRefused, Unapproved, Unwritable, StoreUnavailable; then nothing
+    was published.
     """
     started = time.perf_counter()
-    publisher = _publisher(store, channel, Path(keys), clock, policy)
+    publisher = publisher_of(store, channel, Path(keys), clock, policy=policy, formats=formats)
     on_progress(_stage("playbook", str(playbook)))
     written = read_playbook(playbook)
     sources = read_sources(Path(playbook)) if (Path(playbook) / FILE).exists() else None
@@ -180,7 +150,7 @@ def _with_data(
         nonlocal record
         table = publisher.without_erased(population.table, salt)
         record = assemble.record_for(population.record, table)
-        parts = assemble.membership_parts(table, record, salt)
+        parts = assemble.membership_parts(table, record, salt, publisher.formats)
         return [*parts, assemble.record_part(record)]
 
     on_progress(_stage("parts", f"{record.customers:,} customers"))
@@ -211,6 +181,7 @@ def _without_data(
         for name, part in kept.items()
         if name == RECORD or name.startswith(MEMBERSHIP)
     }
+    publisher.check_kept(part.ref for part in stored.values())
     for part in stored.values():
         check_stored(part.ref, part.stored)
     if RECORD not in stored:
@@ -271,6 +242,7 @@ def _publish(
         version=manifest.version,
         parts=packed,
         review=reviewed[-1],
+        remarks=tuple(remarks(manifest).values()),
         patches={
             step.part.name: step.part.bytes for step in manifest.patches if step.result in results
         },
@@ -370,13 +342,6 @@ def peak_bytes() -> int:
     """The most memory that this process ever held."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1_024
-
-
-def _publisher(
-    store: str, channel: str, keys: Path, clock: Callable[[], float], policy: Policy | None
-) -> Publisher:
-    private, trusted = publisher_in(keys)
-    return Publisher(open_writable(store), channel, private, trusted, clock, policy)
 
 
 def _stage(stage: str, detail: str = "") -> Progress:

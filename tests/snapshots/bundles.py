@@ -14,6 +14,7 @@ from decisions.program import Program
 from snapshots import signing
 from snapshots.bundle import Packed, pack
 from snapshots.census import Score, Trait, encode_membership
+from snapshots.contents import NEWEST
 from snapshots.history import ledger_path
 from snapshots.keys import PrivateKey, private_key
 from snapshots.local import LocalCopy
@@ -53,7 +54,7 @@ def members(built_at_s: int = 1) -> dict[str, bytearray]:
 
 def small_parts(program: bytes = b"a program") -> list[Packed]:
     """A bundle's parts; the program is words that only `fake_steps` takes."""
-    parts = [pack(name, 1, raw) for name, raw in members().items()]
+    parts = [pack(name, NEWEST[name], raw) for name, raw in members().items()]
     return [*parts, pack("program", 1, program)]
 
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from snapshots.bundle import Packed, pack
 from snapshots.census import Interests, Score, Trait, encode_membership
+from snapshots.contents import NEWEST
 
 SEGMENT_NAMES = [f"s{number:02}" for number in range(11)]
 
@@ -44,4 +45,4 @@ def membership(people: Population, built_at_s: int = 1) -> list[Packed]:
             struct.pack(f"<{len(rows)}e", *(row.weight for row in rows)),
         ),
     )
-    return [pack(name, 1, raw) for name, raw in sorted(parts.items())]
+    return [pack(name, NEWEST[name], raw) for name, raw in sorted(parts.items())]

@@ -19,7 +19,7 @@ from snapshots.census import Interests, Score, Trait, encode_membership
 from snapshots.contents import CONTENTS
 from snapshots.erased import Erased, erased_part
 from snapshots.keys import parse_public, private_key
-from snapshots.membership import NO_INTEREST, Membership
+from snapshots.membership import AS_OF_BUILD, INTERESTS, KEYS, NO_INTEREST, Membership
 
 ROOT = Path(__file__).parent.parent.parent
 VECTORS: dict[str, Any] = json.loads((ROOT / "tests/spec/bundle.json").read_text(encoding="utf-8"))
@@ -81,6 +81,28 @@ def test_the_erasures_of_the_vectors_are_written_and_read_as_they_say() -> None:
     part = erased_part(times)
     assert unpack(part.ref, part.stored) == raw
     assert Erased(raw).times() == times
+
+
+def test_interests_as_of_the_build_are_written_and_read_as_releases_before_format_2_did() -> None:
+    written = encode_membership(
+        array("Q", [5, 2**40]),
+        built_at_s=1_795_000_000,
+        interests=Interests(
+            ["shoes"], 1, array("H", [0, NO_INTEREST]), struct.pack("<2e", 1.5, 0.0)
+        ),
+        interests_format=AS_OF_BUILD,
+    )
+    older = bytes.fromhex(VECTORS["interests_as_of_build"])
+    assert bytes(written[INTERESTS]) == older
+    keys = bytes.fromhex(VECTORS["membership"][KEYS])
+    member = Membership.open({KEYS: keys, INTERESTS: older}).lookup(5)
+    assert member
+    assert (member.interests, member.weighed_at_s) == ({"shoes": 1.5}, 1_795_000_000)
+
+
+def test_every_format_that_is_read_and_written_is_on_the_page() -> None:
+    for name, content in CONTENTS.items():
+        assert f"| `{name}` | {content.listed} |" in PAGE
 
 
 def test_every_part_and_every_reason_of_a_refusal_is_on_the_page() -> None:

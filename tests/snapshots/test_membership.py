@@ -210,6 +210,11 @@ def test_ten_million_visitors_of_the_budgets_kind_take_at_most_44_bytes_each() -
         ({"scores": {"s": Score(bytes(2), 1.0, 1.0)}}, "expected low < high"),
         ({"interests": Interests(["a"], 65, b"", b"")}, "expected at most 64 slots"),
         ({"interests": Interests(["a"], 1, bytes(4), b"")}, "expected 2 ids and weights"),
+        ({"interests_format": 0}, "expected format 1, 2 of interests, got 0"),
+        (
+            {"interests": Interests([], 0, b"", b"", 7), "interests_format": 1},
+            "expected weights as of the build for interests in format 1",
+        ),
     ],
 )
 def test_columns_that_do_not_fit_each_other_are_refused(columns: dict[str, Any], said: str) -> None:

@@ -14,6 +14,7 @@ from snapshots.build import patches as built
 from snapshots.build.patches import patches_from
 from snapshots.bundle import Packed, pack, unpack
 from snapshots.census import Trait, encode_membership
+from snapshots.contents import NEWEST
 from snapshots.manifest import Manifest, part_path
 from snapshots.membership import KEYS, MAGIC, SEGMENTS, TRAITS
 from snapshots.publish import Patched
@@ -139,7 +140,7 @@ def test_rows_of_another_width_are_no_patch() -> None:
         built_at_s=2,
         traits={name: Trait([None, "gold"], bytes(len(MANY))) for name in ("tier", "another")},
     )
-    new = [pack(name, 1, raw) for name, raw in sorted(wider.items())]
+    new = [pack(name, NEWEST[name], raw) for name, raw in sorted(wider.items())]
     names = [one.ref.part.name for one in between(old, new)]
     assert f"patch/{TRAITS}" not in names
 
