@@ -24,11 +24,11 @@ from edge.commands.decide import GRANTS, read_grants, read_moment
 from edge.errors import SettingError
 from edge.published import Published, keys_in
 from edge.publishing import as_json, date
-from snapshots.build.population import Version, both, members_of, sampled
+from snapshots.build.population import PARTS, Version, both, sampled, version_of
 from snapshots.contents import RECORD
+from snapshots.erased import ERASED, Erased, Times
 from snapshots.errors import Malformed
 from snapshots.keys import PublicKeys
-from snapshots.membership import MAGIC
 
 MEMBERS = "members"
 SAMPLE = 10_000  # visitors: a share of them is right to one percent
@@ -75,9 +75,13 @@ class _Side(NamedTuple):
 
     def known(self) -> Version:
         """It, with its members."""
-        parts = [part for part in self.published.manifest.parts if part.name in MAGIC]
-        raw = {part.name: self.published.part(part) for part in parts}
-        return Version(self.program, members_of(raw))
+        parts = [part for part in self.published.manifest.parts if part.name in PARTS]
+        return version_of(self.program, {part.name: self.published.part(part) for part in parts})
+
+    def erased(self) -> Times:
+        """Who is listed as erased in it."""
+        part = self.published.manifest.part(ERASED)
+        return Erased(self.published.part(part)).times() if part else {}
 
 
 class _Population(NamedTuple):
@@ -251,6 +255,7 @@ def _of_data(arguments: argparse.Namespace, old: _Side, new: _Side, now_s: float
         Path(arguments.population),
         now_s=now_s,
         salt=new.program.key_salt,
+        erased=new.erased(),
         on_progress=on_progress,
     )
     was, now = (

@@ -6,7 +6,7 @@ read in its program. Only what the feeds' columns mean is the caller's. Nothing 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +25,7 @@ from decisions.playbook import (
 from decisions.program import Program
 from snapshots.build import assemble, segments
 from snapshots.build.assemble import Record
+from snapshots.build.identity import without
 from snapshots.build.pipeline import OnProgress, compute
 from snapshots.build.sources import FILE, MAX_LINE, MAX_TOP, Written
 from snapshots.contents import RECORD
@@ -55,15 +56,16 @@ def computed_anew(
     *,
     now_s: float,
     salt: str,
+    erased: Collection[int] = (),
     on_progress: Callable[[int], OnProgress] = lambda place: lambda progress: None,
 ) -> list[Computed | None]:
     """What each version would know of the customers in `data`, as of `now_s`; None for one that
     was published without data. What two of them have in common is computed once.
 
     versions: programs and the raw records of their builds, None where there is none. salt: of the
-    members' keys. on_progress: is asked with a version's place. Raises DataRefused, also for
-    definitions that `sources` cannot serve, PlaybookErrors for words of sources.yaml, and Malformed
-    for a record that is none.
+    members' keys. erased: keys of those who are left out, as a build leaves them out. on_progress:
+    is asked with a version's place. Raises DataRefused, also for definitions that `sources` cannot
+    serve, PlaybookErrors for words of sources.yaml, and Malformed for a record that is none.
     """
     tasks = [
         None if record is None else _task(program, _record(record), sources)
@@ -76,12 +78,17 @@ def computed_anew(
         elif (same := tasks.index(task)) < place:
             found.append(found[same])
         else:
-            found.append(_computed(task, data, now_s, salt, on_progress(place)))
+            found.append(_computed(task, data, now_s, salt, erased, on_progress(place)))
     return found
 
 
 def _computed(
-    task: _Task, data: Path, now_s: float, salt: str, on_progress: OnProgress
+    task: _Task,
+    data: Path,
+    now_s: float,
+    salt: str,
+    erased: Collection[int],
+    on_progress: OnProgress,
 ) -> Computed:
     def check(categories: tuple[str, ...]) -> None:
         try:
@@ -90,8 +97,9 @@ def _computed(
             raise _refused(errors) from None
 
     population = compute(task.playbook, task.sources, data, now_s, on_progress, check)
-    parts = assemble.membership_of(population.table, population.record, salt)
-    return Computed(Membership.open(parts), population.record.sizes)
+    table = without(population.table, salt, erased)
+    record = assemble.record_for(population.record, table)
+    return Computed(Membership.open(assemble.membership_of(table, record, salt)), record.sizes)
 
 
 def _refused(errors: PlaybookErrors) -> DataRefused:

@@ -15,24 +15,30 @@ from decisions.changes import Visitor
 from decisions.consent import EVERYTHING, SENSITIVE
 from decisions.interest import scores
 from decisions.program import Program
+from snapshots.erased import ERASED, Erased
 from snapshots.membership import KEYS, MAGIC, Member, Membership
 
 GRANTS = EVERYTHING & ~SENSITIVE
 STRETCH_ROWS = 4_096  # keys that are read at a time
 
 
+PARTS = (*MAGIC, ERASED)
+
+
 class Version(NamedTuple):
-    """A program, and whom it is shown to; members: None where it knows nobody."""
+    """A program, and whom it is shown to; members: None where it knows nobody. erased: of whom it
+    knows nothing any more."""
 
     program: Program
-    members: Membership | None
+    members: Membership | None = None
+    erased: Erased | None = None
 
 
-def members_of(raw: Mapping[str, bytes]) -> Membership | None:
-    """The members among the raw parts of a version, None where there are none. Raises Malformed,
-    Unreadable."""
+def version_of(program: Program, raw: Mapping[str, bytes]) -> Version:
+    """A version with what its raw parts say of visitors. Raises Malformed, Unreadable."""
     parts = {name: part for name, part in raw.items() if name in MAGIC}
-    return Membership.open(parts) if KEYS in parts else None
+    members = Membership.open(parts) if KEYS in parts else None
+    return Version(program, members, Erased(raw[ERASED]) if ERASED in raw else None)
 
 
 def sampled(members: Iterable[Membership | None], wanted: int) -> Iterator[int]:
@@ -45,7 +51,8 @@ def sampled(members: Iterable[Membership | None], wanted: int) -> Iterator[int]:
 def both(
     old: Version, new: Version, keys: Iterable[int], now_s: float
 ) -> Iterator[tuple[Visitor, Visitor]]:
-    """Each visitor as `old` knows them, and as `new` does; of whom it does not know, nothing."""
+    """Each visitor as `old` knows them, and as `new` does; of whom it does not know, or who is
+    erased there, nothing."""
     return ((_visitor(old, key, now_s), _visitor(new, key, now_s)) for key in keys)
 
 
@@ -61,6 +68,8 @@ def _keys(members: Membership) -> Iterator[int]:
 
 def _visitor(version: Version, key: int, now_s: float) -> Visitor:
     member = version.members.lookup(key) if version.members is not None else None
+    if version.erased is not None and version.erased.get(key) is not None:
+        member = None
     half_life_s = version.program.learning.half_life_s
     facts = _facts(member, now_s, half_life_s) if member is not None else {}
     return Visitor(facts, GRANTS, now_s, unit=f"{key:016x}")

@@ -15,12 +15,12 @@ import msgspec
 from decisions.changes import Share, compared
 from decisions.program import Program
 from decisions.program import decode as decode_program
-from snapshots.build.population import Version, both, members_of, sampled, stranger
+from snapshots.build.population import PARTS, both, sampled, stranger, version_of
 from snapshots.bundle import Packed, unpack
 from snapshots.contents import PROGRAM, RECORD
+from snapshots.erased import ERASED
 from snapshots.errors import NotThere, Unapproved, Unreadable, Untrusted
 from snapshots.manifest import Manifest, part_path
-from snapshots.membership import MAGIC
 from snapshots.store import ReadableStore
 
 SAMPLE = 2_000  # members; a share of them is right to two percent
@@ -62,13 +62,14 @@ def review(
         stored = {
             part.name: unpack(part, store.read(part_path(part), part.bytes))
             for part in before.parts
-            if part.name in (PROGRAM, RECORD, *MAGIC)
+            if part.name in (PROGRAM, RECORD, *PARTS)
         }
-        old = Version(decode_program(stored[PROGRAM]), members_of(stored))
+        old = version_of(decode_program(stored[PROGRAM]), stored)
     except (NotThere, Untrusted, Unreadable, KeyError):
         return None
     raw = {part.ref.name: unpack(part.ref, part.stored) for part in parts}
-    new = Version(decode_program(raw[PROGRAM]), members_of(raw))
+    lists = {name: stored[name] for name in (ERASED,) if name in stored}  # every version has it on
+    new = version_of(decode_program(raw[PROGRAM]), lists | raw)
     members = both(old, new, sampled((old.members, new.members), SAMPLE), now_s)
     nobody = stranger(now_s)
     slots = compared(old.program, new.program, chain(members, [(nobody, nobody)]))

@@ -11,8 +11,11 @@ import pytest
 from edge.cli import main
 from edge.commands import build as build_command
 from edge.commands import diff
-from tests.snapshots.build.market import PLAYBOOK, SEGMENTS, Market, sales
-from tests.snapshots.build.test_pipeline import built
+from snapshots.erased import hashed
+from snapshots.keys import publisher_in
+from snapshots.reissue import erase
+from tests.snapshots.build.market import NOW_S, PLAYBOOK, SEGMENTS, Market, sales
+from tests.snapshots.build.test_pipeline import CLOCK_S, Published, built
 
 NOW = ["--now", "2026-01-01"]
 
@@ -119,6 +122,22 @@ def test_a_first_version_without_data_knows_nobody(
         said = capsys.readouterr().out
         assert "segment gold: none -> 2 customers\n" in said
         assert "hero: 25.00 % of 4 visitors change (1; another fragment: 1)\n" in said
+
+
+def test_who_is_erased_in_the_new_version_is_not_asked_by_what_was_known(
+    market: Market, capsys: pytest.CaptureFixture[str]
+) -> None:
+    published = Published(market)
+    private, _ = publisher_in(market.keys)
+    times = hashed(published.program().key_salt, {"1": NOW_S})
+    erase(published.store, "live", times, private, published.keys, now_s=CLOCK_S)
+
+    assert told(market, *over_data(market), "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["population"]["known"] == [3, 3]
+    assert found["sizes"]["pet_owner"] == {"old": 1, "new": 0}
+    assert told(market, "--population", "members", *NOW) == 0
+    assert "hero: 50.00 % of 4 visitors change" in capsys.readouterr().out
 
 
 def test_long_asking_says_how_far_it_is(

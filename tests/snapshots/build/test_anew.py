@@ -159,6 +159,14 @@ def test_a_record_that_no_build_wrote_is_refused(
         anew(market, (program, changed))
 
 
+def test_who_is_erased_is_left_out(market: Market) -> None:
+    built(market)
+    version = published(market)
+    (computed,) = anew(market, version, erased={visitor_key(version[0].key_salt, "1")})
+    assert computed and computed.members.rows == 3
+    assert (computed.sizes["pet_owner"], computed.sizes["gold"]) == (0, 1)
+
+
 def test_a_trait_for_who_is_signed_in_stays_one(market: Market) -> None:
     playbook = (market.playbook / "playbook.yaml").read_text()
     market.write(

@@ -17,15 +17,18 @@ from snapshots.build.population import (
     STRETCH_ROWS,
     Version,
     both,
-    members_of,
     sampled,
     stranger,
+    version_of,
 )
+from snapshots.bundle import unpack
 from snapshots.census import Interests, encode_membership
+from snapshots.erased import ERASED, erased_part
 from snapshots.membership import Membership
 from tests.decisions.written import playbook
 
 DAY_S = 86_400
+PROGRAM = compile_playbook(playbook())
 
 
 def members(keys: Sequence[int]) -> Membership:
@@ -37,9 +40,9 @@ def members(keys: Sequence[int]) -> Membership:
         segments=[("loyal", b"\1" * rows)],
         interests=Interests(["shoes"], 1, array("H", [0] * rows), struct.pack("<e", 2.0) * rows, 1),
     )
-    found = members_of({name: bytes(raw) for name, raw in parts.items()})
-    assert found
-    return found
+    found = version_of(PROGRAM, {name: bytes(raw) for name, raw in parts.items()})
+    assert found.members
+    return found.members
 
 
 def test_the_sample_is_the_lowest_keys_of_both_each_once() -> None:
@@ -73,5 +76,15 @@ def test_a_visitor_is_what_each_version_knows_of_them_as_of_now() -> None:
     assert stranger(now_s).facts == {} and stranger(now_s).now_s == now_s
 
 
+def test_of_who_is_erased_a_version_knows_nothing() -> None:
+    part = erased_part({5: 7})
+    version = version_of(PROGRAM, {ERASED: unpack(part.ref, part.stored)})
+    version = version._replace(members=members([5, 6]))
+    (forgotten, _), (kept, _) = both(version, version, [5, 6], 1.0)
+    assert forgotten.facts == {}
+    assert kept.facts["segments"] == frozenset({"loyal"})
+
+
 def test_a_version_without_keys_knows_nobody() -> None:
-    assert members_of({"program": b"", "membership/segments": b""}) is None
+    found = version_of(PROGRAM, {"program": b"", "membership/segments": b""})
+    assert (found.members, found.erased) == (None, None)
