@@ -7,6 +7,7 @@ Read in this order; a module imports only from the ones above it:
     consent       purposes and grants as bits
     tcstring      an IAB TC string in, what it says out, or where it is wrong
     tcf           what a TC string says, as grants
+    jurisdiction  country and region in; whether grants need a yes there out
     schema        what a rule may read, of which type, for which purpose
     interest      how interest fades, and its scale of 0 to 100
     events        what a page reports

@@ -19,8 +19,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from decisions.consent import GPC
 from edge import exchange
+from edge.choosing import terms_of
 from edge.config import Config
 from edge.context import Context
 from edge.cookies import CookieJar, new_visitor
@@ -85,7 +85,7 @@ def create_services(
         clock=clock,
         proxies=Proxies(config, counters.count),
         served=served,
-        reception=Reception(jar, ring, Context(config), clock, counters.count, GPC[config.gpc]),
+        reception=Reception(jar, ring, Context(config), clock, counters.count, terms_of(config)),
         exposures=exposures,
         previews=Previews(ring, counters, clock),
         intake=Intake(served, exposures, Identities(identify), sink, counters, new_id, erasures),

@@ -1,23 +1,63 @@
-"""A TC string in, beside the choice that is there; the choice that counts from now on out.
+"""What counts besides and instead of the choice that is there: signals, places, TC strings.
 
-The newest explicit choice wins. Where it cannot be told which is newer, only what both grant is
-granted. What is no TC string, of another time or void is refused.
+The newest explicit choice wins, and signals only take away. A TC string that is none, of another
+time or void is refused; where it cannot be told which choice is newer, only what both grant stays.
 """
 
 from __future__ import annotations
 
 import datetime
+from collections.abc import Mapping
+from typing import Any
 
 import msgspec
 
-from decisions import tcf, tcstring
+from decisions import consent, tcf, tcstring
 from decisions.errors import TcStringError
-from edge.cookies import DAY_S, Choice
+from decisions.jurisdiction import Regime, regime
+from edge.config import Config
+from edge.cookies import DAY_S, NO_CHOICE, Choice
 from edge.errors import Refused
 from edge.tokens import LEEWAY_S
 from edge.wire import invalid
 
 HOW = "tcf"
+# https://w3c.github.io/gpc/: `1` says no to sale and sharing; no other value says anything.
+SEC_GPC = b"sec-gpc"
+
+
+class Terms(msgspec.Struct, frozen=True):
+    """What the site lets count besides a visitor's choice. gpc: the purposes that Sec-GPC takes
+    away. unasked: what holds until a no, where the law leaves it so."""
+
+    gpc: int = consent.MARKETING
+    unasked: Choice = NO_CHOICE
+
+    def denied(self, headers: Mapping[bytes, bytes]) -> int:
+        """The purposes that a signal takes away: it never gives any."""
+        return self.gpc if headers.get(SEC_GPC) == b"1" else 0
+
+    def before_any(self, context: Mapping[str, Any]) -> Choice:
+        """What counts before any choice, at the place that `context` tells. Unknown: nothing."""
+        if not self.unasked.grants:
+            return NO_CHOICE
+        place = regime(context.get("geo.country", ""), context.get("geo.region", ""))
+        return self.unasked if place is Regime.OPT_OUT else NO_CHOICE
+
+
+def terms_of(config: Config) -> Terms:
+    """The terms of these settings."""
+    grants = consent.mask(config.opt_out_grants)
+    unasked = Choice(grants, how=Regime.OPT_OUT.value) if grants else NO_CHOICE
+    return Terms(consent.GPC[config.gpc], unasked)
+
+
+def must_ask(choice: Choice, policy: str) -> bool:
+    """Whether the page has to ask: no choice was made where one is needed, or it was to another
+    text. policy: the text of now; "" is every text."""
+    if choice.how == Regime.OPT_OUT:
+        return False
+    return not choice.at_s or bool(policy and choice.policy != policy)
 
 
 def from_tc_string(

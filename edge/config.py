@@ -28,6 +28,7 @@ AUTO = "auto"
 DAY_S = 86_400.0
 ENVIRONMENT_PREFIX = "EDGEWISE_"
 AUTO = "auto"
+OPT_OUT_DAYS = 365  # Cal. Civ. Code § 1798.135(c)(4): who said no is not asked for a year
 
 
 def about(reason: str, unit: str = "") -> msgspec.Meta:
@@ -81,6 +82,10 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     policy: Annotated[
         str, about("version of the consent text, where a page does not say which it showed")
     ] = ""
+    opt_out_grants: Annotated[
+        tuple[str, ...],
+        about("granted before any choice where the law asks for a no only; see docs/consent.md"),
+    ] = ()
     gpc: Annotated[
         str,
         about("what a browser's Sec-GPC: 1 takes away: marketing, or strict: all but functional"),
@@ -310,10 +315,7 @@ def _checked(config: Config) -> Config:
     for name, least in _AT_LEAST.items():
         if (value := getattr(config, name)) < least:
             raise SettingError(f"expected {name} >= {least}, got {value}")
-    if config.gpc not in consent.GPC:
-        raise SettingError(f"expected one of {', '.join(consent.GPC)}, got {config.gpc!r} - at gpc")
-    if not 0 <= config.tcf_vendor < 2**16:
-        raise SettingError(f"expected 0 <= tcf_vendor < 65536, got {config.tcf_vendor}")
+    _check_consent(config)
     for name in ("poll_interval_s", "follow_interval_s", "log_file_s", "body_s"):
         if not (value := getattr(config, name)) > 0:
             raise SettingError(f"expected {name} > 0, got {value}")
@@ -329,6 +331,25 @@ def _checked(config: Config) -> Config:
     host_and_port(config.admin)
     _check_proxies(config)
     return config
+
+
+def _check_consent(config: Config) -> None:
+    """Raises SettingError for grants that nobody may give, or that would come back too soon."""
+    if config.gpc not in consent.GPC:
+        raise SettingError(f"expected one of {', '.join(consent.GPC)}, got {config.gpc!r} - at gpc")
+    if not 0 <= config.tcf_vendor < 2**16:
+        raise SettingError(f"expected 0 <= tcf_vendor < 65536, got {config.tcf_vendor}")
+    may = [name for name, bit in consent.PURPOSES.items() if bit != consent.SENSITIVE]
+    for name in config.opt_out_grants:
+        if name not in may:
+            raise SettingError(
+                f"expected some of {', '.join(may)}, got {name!r} - at opt_out_grants"
+            )
+    if config.opt_out_grants and config.consent_days < OPT_OUT_DAYS:
+        raise SettingError(
+            f"expected consent_days >= {OPT_OUT_DAYS}, for a no must not lapse into"
+            f" opt_out_grants, got {config.consent_days}"
+        )
 
 
 def _check_proxies(config: Config) -> None:

@@ -146,15 +146,22 @@ class CookieJar:
         self._choices: LRUCache[bytes, ConsentClaims] = LRUCache(cached)
 
     def read(
-        self, header: bytes | None, names: Dictionary, now_s: float, denied: int = 0
+        self,
+        header: bytes | None,
+        names: Dictionary,
+        now_s: float,
+        denied: int = 0,
+        unasked: Choice = NO_CHOICE,
     ) -> tuple[Choice, Profile]:
-        """The first good cookie of each name; NO_CHOICE and NOBODY without one.
+        """The first good cookie of each name; `unasked` and NOBODY without one.
 
         denied: purposes that count as not granted, whatever was chosen. The profile holds nothing
         of purposes that are not granted, and without a grant that needs an id its cookie is not
         looked at.
         """
-        choice, profile, lost = NO_CHOICE, NOBODY, 0
+        choice, profile, lost = unasked, NOBODY, denied & unasked.grants
+        if lost:
+            choice = unasked.without(lost)
         if not header:
             return choice, profile
         for token in found(header, CONSENT):

@@ -14,7 +14,6 @@ import msgspec
 from decisions.consent import (
     ANALYTICS,
     AUTHENTICATED,
-    MARKETING,
     NEED_AN_ID,
     PERSONALIZATION,
     SENSITIVE,
@@ -23,7 +22,7 @@ from decisions.engine import MAX_STEPS, NOTHING, Circumstances, Decision, decide
 from decisions.experiments import Units
 from decisions.facts import Facts
 from decisions.learn import hold, withdraw
-from decisions.ledger import NO_NAMES
+from decisions.ledger import NO_NAMES, Dictionary
 from decisions.profile import (
     NOBODY,
     Profile,
@@ -35,6 +34,7 @@ from decisions.profile import (
 from decisions.reasons import Reason, Step
 from decisions.tables import Slot
 from edge import wire
+from edge.choosing import SEC_GPC, Terms
 from edge.context import BOT, Context
 from edge.cookies import CONSENT, NO_CHOICE, PROFILE, Choice, CookieJar
 from edge.exposure import Marks
@@ -46,8 +46,6 @@ from edge.wire import Page
 from snapshots.membership import Member
 
 BOTS = "edgewise_bots_total"
-# https://w3c.github.io/gpc/: `1` says no to sale and sharing; no other value says anything.
-SEC_GPC = b"sec-gpc"
 
 
 class Shown(msgspec.Struct, frozen=True, gc=False):
@@ -259,12 +257,11 @@ class Reception:
         context: Context,
         clock: Callable[[], float],
         count: Callable[[str], None],
-        gpc: int = MARKETING,
+        terms: Terms = Terms(),  # noqa: B008 — frozen
     ) -> None:
-        """ring: the jar's keys of the moment. count: is told BOTS for each visit of one. gpc: the
-        purposes that Sec-GPC takes away."""
+        """ring: the jar's keys of the moment. count: is told BOTS for each visit of one."""
         self._jar, self._ring, self._context, self._clock = jar, ring, context, clock
-        self._count, self._gpc = count, gpc
+        self._count, self.terms = count, terms
         # With the query, all that a request tells.
         self._key = (b"cookie", SEC_GPC, *context.headers)
 
@@ -284,8 +281,9 @@ class Reception:
         if context.get("device.kind") == BOT and not bots_too:
             self._count(BOTS)
             return Visit(serving, now_s, NO_CHOICE, NOBODY, context, page)
-        names, denied = serving.program.dictionary, self.denied(headers)
-        choice, profile = self._jar.read(headers.get(b"cookie"), names, now_s, denied)
+        names = serving.program.dictionary
+        denied, unasked = self.terms.denied(headers), self.terms.before_any(context)
+        choice, profile = self._jar.read(headers.get(b"cookie"), names, now_s, denied, unasked)
         sensitive = serving.sensitive
         if sensitive and profile is not NOBODY and not choice.grants & SENSITIVE:
             # A reply that was under way while the opt-in was taken back may have brought them back.
@@ -324,15 +322,19 @@ class Reception:
         """Whether no person asks."""
         return self._context.is_bot(headers)
 
-    def denied(self, headers: Mapping[bytes, bytes]) -> int:
-        """The purposes that a signal from outside takes away: it never gives any."""
-        return self._gpc if headers.get(SEC_GPC) == b"1" else 0
-
     def choice(self, headers: Mapping[bytes, bytes]) -> Choice:
-        """What this visitor chose, whatever a signal takes away of it; a bot nothing."""
+        """What this visitor chose, or what counts before that, whatever a signal takes away of it;
+        a bot nothing."""
         if self.is_bot(headers):
             return NO_CHOICE
-        return self._jar.read(headers.get(b"cookie"), NO_NAMES, self._clock())[0]
+        return self._read(headers, NO_NAMES, self._clock())[0]
+
+    def _read(
+        self, headers: Mapping[bytes, bytes], names: Dictionary, now_s: float
+    ) -> tuple[Choice, Profile]:
+        """What the cookies say, but for signals."""
+        unasked = self.terms.before_any(self._context.facts(headers, wire.NO_PAGE))
+        return self._jar.read(headers.get(b"cookie"), names, now_s, unasked=unasked)
 
     def cookies(self, visit: Visit, headers: Mapping[bytes, bytes]) -> list[bytes]:
         """The Set-Cookie values after a visit: the profile where one may be kept; where none may
@@ -345,8 +347,13 @@ class Reception:
         return [self._jar.forget(PROFILE)] if _brings_profile(headers) else []
 
     def forget(self) -> list[bytes]:
-        """The Set-Cookie values that leave nothing on the device, the choice included."""
-        return [self._jar.forget(PROFILE), self._jar.forget(CONSENT)]
+        """The Set-Cookie values that leave nothing on the device, the choice included. Where
+        something holds until a no, a no is left: a refusal must not be erased into a grant."""
+        if not self.terms.unasked.grants:
+            return [self._jar.forget(PROFILE), self._jar.forget(CONSENT)]
+        now_s = self._clock()
+        no = Choice(at_s=now_s, how="erasure")
+        return [self._jar.forget(PROFILE), self._jar.write_choice(no, now_s)]
 
     def choose(
         self, choice: Choice, headers: Mapping[bytes, bytes], serving: Serving | None
@@ -358,8 +365,8 @@ class Reception:
         if not _brings_profile(headers):
             return cookies
         names = serving.program.dictionary if serving else NO_NAMES
-        before, profile = self._jar.read(headers.get(b"cookie"), names, now_s)
-        grants = choice.grants & ~self.denied(headers)
+        before, profile = self._read(headers, names, now_s)
+        grants = choice.grants & ~self.terms.denied(headers)
         lost = before.grants & ~grants
         if serving is None and grants and not lost:
             return cookies

@@ -101,12 +101,14 @@ class EventsReply(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class ConsentReply(msgspec.Struct, frozen=True):
     """What is granted now; `at` is when it was given, seconds since the epoch, 0 if never.
-    withheld: what was chosen, and is not granted as long as the browser says so."""
+    ask: whether the page has to ask, or ask again. withheld: what was chosen, and is not granted as
+    long as the browser says so."""
 
     grants: list[str]
     at: int = 0
     how: str = ""
     policy: str = ""
+    ask: bool = False
     withheld: list[str] | msgspec.UnsetType = msgspec.UNSET
 
 

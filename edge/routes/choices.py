@@ -51,12 +51,14 @@ def write(services: Services, _: Scope, headers: dict[bytes, bytes], body: bytes
 
 
 def _told(services: Services, headers: dict[bytes, bytes], choice: Choice) -> wire.ConsentReply:
-    denied = services.reception.denied(headers)
+    reception, policy = services.reception, services.config.policy
+    denied = reception.terms.denied(headers)
     withheld = consent.names(choice.grants & denied)
     return wire.ConsentReply(
         consent.names(choice.grants & ~denied),
         int(choice.at_s),
         choice.how,
         choice.policy,
+        choosing.must_ask(choice, policy) and not reception.is_bot(headers),
         withheld or msgspec.UNSET,
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 
 from edge import answers, exchange, wire
+from edge.choosing import SEC_GPC
 from edge.errors import NotKept, Refused
 from edge.exchange import Reply, Scope
 from edge.services import WINDOW_S, Services
-from edge.visit import SEC_GPC
 
 COST = 20  # events that one erasure counts as: it waits for the disk
 RETRY_S = 5

@@ -72,9 +72,8 @@ async def test_a_bots_visit_changes_no_cookie() -> None:
     assert [reply.status_code for reply in replies] == [200, 202, 200, 200]
     assert not any("set-cookie" in reply.headers for reply in replies)
     assert bot.cookies == before
-    assert (
-        replies[2].json() == replies[3].json() == {"grants": [], "at": 0, "how": "", "policy": ""}
-    )
+    nothing = {"grants": [], "at": 0, "how": "", "policy": "", "ask": False}
+    assert replies[2].json() == replies[3].json() == nothing
 
 
 async def test_who_is_taken_for_a_bot_is_forgotten_all_the_same(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
-"""A choice that comes as a TC string: the newest counts; a string of another time is refused."""
+"""What counts besides the choice there is: TC strings of now, and what holds until a no."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decisions.consent import ANALYTICS, FUNCTIONAL, MARKETING, PERSONALIZATION
-from edge.choosing import from_tc_string
+from edge.choosing import SEC_GPC, Terms, from_tc_string, must_ask, terms_of
+from edge.config import Config
 from edge.cookies import NO_CHOICE, Choice
 from edge.errors import Refused
 from tests.decisions.tcstrings import DAY_S, MADE_S, encode, publisher, said
@@ -109,7 +111,7 @@ async def test_a_string_comes_in_over_http_and_lasts_from_when_it_was_given() ->
     reply = await browser.send("PUT", "/_ew/v1/consent", json={"tcf": of(week), "policy": "p1"})
 
     names = ["functional", "analytics", "personalization", "marketing"]
-    assert reply.json() == {"grants": names, "at": week, "how": "tcf", "policy": "p1"}
+    assert reply.json() == {"grants": names, "at": week, "how": "tcf", "policy": "p1", "ask": False}
     assert f"Max-Age={175 * DAY_S};" in reply.headers["set-cookie"]
     assert (await browser.send("GET", "/_ew/v1/consent")).json() == reply.json()
     shop.clock.now_s += 174 * DAY_S
@@ -160,3 +162,133 @@ async def test_what_is_no_string_is_a_problem_that_says_what_was_expected(
     assert (reply.status_code, reply.headers["content-type"]) == (400, "application/problem+json")
     assert why in reply.json()["detail"]
     assert "set-cookie" not in reply.headers
+
+
+CALIFORNIA = {"x-geo-country": "US", "x-geo-region": "CA"}
+PLACES = st.sampled_from(["US", "DE", "BR", "ZZ", ""])
+UNTIL_A_NO = ("functional", "personalization")
+
+
+def test_by_default_nothing_counts_before_a_choice() -> None:
+    terms = terms_of(Config())
+
+    assert terms == Terms(MARKETING, NO_CHOICE)
+    assert terms.before_any({"geo.country": "US", "geo.region": "CA"}) is NO_CHOICE
+
+
+@given(PLACES, st.sampled_from(["CA", "TX", "NY", "", "US-CA"]))
+def test_what_holds_until_a_no_holds_where_the_law_leaves_it_so(country: str, region: str) -> None:
+    terms = terms_of(Config(opt_out_grants=UNTIL_A_NO))
+    context = {"geo.country": country, "geo.region": region}
+    is_there = country == "US" and region in ("CA", "TX", "US-CA")
+
+    found = terms.before_any({name: value for name, value in context.items() if value})
+    expected = Choice(FUNCTIONAL | PERSONALIZATION, how="opt-out") if is_there else NO_CHOICE
+    assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("choice", "policy", "asks"),
+    [
+        (NO_CHOICE, "", True),
+        (Choice(0, 1.0, "banner", ""), "", False),
+        (Choice(0, 1.0, "banner", "v1"), "", False),
+        (Choice(0, 1.0, "banner", "v1"), "v1", False),
+        (Choice(1, 1.0, "banner", "v1"), "v2", True),
+        (Choice(1, 1.0, "banner", ""), "v2", True),
+        (Choice(1, 0.0, "opt-out", ""), "v2", False),
+    ],
+)
+def test_the_page_asks_where_a_choice_is_missing_or_was_to_another_text(
+    choice: Choice, policy: str, asks: bool
+) -> None:
+    assert must_ask(choice, policy) is asks
+
+
+def test_a_signal_denies_by_one_value_only() -> None:
+    assert [Terms(4).denied({SEC_GPC: value}) for value in (b"1", b"0", b"11")] == [4, 0, 0]
+    assert Terms(4).denied({}) == 0
+
+
+@pytest.mark.anyio
+async def test_before_a_choice_a_visitor_from_california_is_known_if_the_site_says_so() -> None:
+    shop = Shop(opt_out_grants=UNTIL_A_NO, consent_days=365)
+    browser = shop.browser(**CALIFORNIA)
+
+    assert await browser.view("shoes", 6) == "<p>Shoes</p>"
+    assert set(browser.cookies) == {"user_interest_score"}
+    told = (await browser.send("GET", "/_ew/v1/consent")).json()
+    assert told == {
+        "grants": list(UNTIL_A_NO), "at": 0, "how": "opt-out", "policy": "", "ask": False,
+    }  # fmt: skip
+
+
+@pytest.mark.anyio
+async def test_with_a_no_the_profile_goes_and_with_a_yes_it_stays() -> None:
+    shop = Shop(opt_out_grants=UNTIL_A_NO, consent_days=365)
+    one, other = shop.browser(**CALIFORNIA), shop.browser(**CALIFORNIA)
+    for browser in (one, other):
+        await browser.view("shoes", 6)
+
+    await one.consent()
+    await other.consent("personalization")
+
+    assert set(one.cookies) == {"consent"}
+    assert await one.view("shoes", 6) == "<h1>Welcome</h1>"
+    assert await other.hero() == "<p>Shoes</p>"
+
+
+@pytest.mark.anyio
+async def test_elsewhere_what_was_known_before_a_choice_is_let_go_of() -> None:
+    shop = Shop(opt_out_grants=UNTIL_A_NO, consent_days=365)
+    browser = shop.browser(**CALIFORNIA)
+    await browser.view("shoes", 6)
+
+    berlin = {"x-geo-country": "DE", "x-geo-region": "BE"}
+    body = {"slots": ["hero"]}
+    reply = await browser.send("POST", "/_ew/v1/visit", json=body, headers=berlin)
+
+    assert reply.json()["decisions"][0]["html"] == "<h1>Welcome</h1>"
+    assert browser.cookies == {}
+    assert (await browser.send("GET", "/_ew/v1/consent", headers=berlin)).json()["ask"] is True
+
+
+@pytest.mark.anyio
+async def test_a_signal_takes_away_from_what_holds_until_a_no() -> None:
+    shop = Shop(opt_out_grants=("functional", "personalization"), consent_days=365, gpc="strict")
+    browser = shop.browser(**CALIFORNIA)
+    await browser.view("shoes", 6)
+
+    for headers, shown in (({}, "<p>Shoes</p>"), ({"sec-gpc": "1"}, "<h1>Welcome</h1>")) * 2:
+        reply = await browser.send("GET", "/_ew/v1/fragments/hero", headers=headers)
+        assert reply.text == shown
+    told = await browser.send("GET", "/_ew/v1/consent", headers={"sec-gpc": "1"})
+    assert (told.json()["grants"], told.json()["withheld"]) == (["functional"], ["personalization"])
+
+
+@pytest.mark.anyio
+async def test_an_erasure_does_not_turn_a_no_into_what_holds_until_one(tmp_path: Path) -> None:
+    shop = Shop(opt_out_grants=UNTIL_A_NO, consent_days=365, cache=str(tmp_path))
+    browser = shop.browser(**CALIFORNIA)
+    await browser.view("shoes", 6)
+    assert (await browser.send("DELETE", "/_ew/v1/me")).json()["visitor"] is True
+
+    told = (await browser.send("GET", "/_ew/v1/consent")).json()
+    assert (told["grants"], told["how"], told["ask"]) == ([], "erasure", False)
+    assert await browser.view("shoes", 6) == "<h1>Welcome</h1>"
+
+
+@pytest.mark.anyio
+async def test_a_changed_policy_asks_again_and_lets_hold_what_was_granted() -> None:
+    shop = Shop(policy="v1")
+    browser = shop.browser()
+    await browser.send("PUT", "/_ew/v1/consent", json={"grants": ["functional"]})
+    later = Shop(policy="v2").browser()
+    later.cookies = browser.cookies
+
+    told = (await later.send("GET", "/_ew/v1/consent")).json()
+    assert (told["grants"], told["policy"], told["ask"]) == (["functional"], "v1", True)
+    body = {"grants": ["functional"], "policy": "v1"}  # a page that was open all the while
+    assert (await later.send("PUT", "/_ew/v1/consent", json=body)).json()["ask"] is True
+    del body["policy"]
+    assert (await later.send("PUT", "/_ew/v1/consent", json=body)).json()["ask"] is False

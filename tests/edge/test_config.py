@@ -51,6 +51,8 @@ def test_text_becomes_numbers_truth_and_lists() -> None:
         ({"log_bytes": "30000000"}, {}, "expected log_bytes >= 33554432, a file for each worker"),
         ({"mount": "ew/"}, {}, "expected mount to start with /"),
         ({"admin": "8081"}, {}, "expected HOST:PORT, got '8081'"),
+        ({"opt_out_grants": "sensitive"}, {}, "expected some of functional, .*, got 'sensitive'"),
+        ({"opt_out_grants": "analytics"}, {}, "expected consent_days >= 365, .* got 182"),
         ({"gpc": "off"}, {}, "expected one of marketing, strict, got 'off' - at gpc"),
         ({"tcf_vendor": "65536"}, {}, "expected 0 <= tcf_vendor < 65536, got 65536"),
         ({"prot": "1"}, {}, "expected a setting, got 'prot' - at --prot"),

@@ -176,13 +176,16 @@ async def test_too_many_events_of_a_client_are_told_to_wait() -> None:
 async def test_a_choice_is_stored_and_told() -> None:
     browser = Shop().browser()
     assert (await browser.send("GET", "/_ew/v1/consent")).json() == {
-        "grants": [], "at": 0, "how": "", "policy": "",
+        "grants": [], "at": 0, "how": "", "policy": "", "ask": True,
     }  # fmt: skip
 
     body = {"grants": ["analytics", "functional"], "how": "settings", "policy": "v7"}
     reply = await browser.send("PUT", "/_ew/v1/consent", json=body)
 
-    told = {"grants": ["functional", "analytics"], "at": NOW_S, "how": "settings", "policy": "v7"}
+    told = {
+        "grants": ["functional", "analytics"], "at": NOW_S, "how": "settings", "policy": "v7",
+        "ask": False,
+    }  # fmt: skip
     assert reply.json() == told
     assert (await browser.send("GET", "/_ew/v1/consent")).json() == told
     for word in ("HttpOnly", "Secure", "SameSite=Lax", "Path=/_ew;"):

@@ -120,7 +120,7 @@
     } catch { return null; }
   }
   $('#privacy').addEventListener('click', async () => ask(((await consent()) || {}).grants || []));
-  consent().then(state => { if (state && !state.at) ask([]); });
+  consent().then(state => { if (state && state.ask) ask(state.grants); });
 
   // Signing in: the shop's server signs a token that names the household; the edge only checks the signature.
   const picker = $('#households'), signIn = $('#sign-in');
