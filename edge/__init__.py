@@ -9,6 +9,7 @@ Read in this order; a module imports only from the ones above it:
     metrics       counters in shared memory, summed over workers
     wire          bodies and queries in, typed values out; replies out
     exchange      one HTTP exchange: body in within its limit, reply out, who may write
+    atlas         where an address is, by an mmdb file
     proxies       whose word counts about a visitor's place and address
     keyring       the secrets that sign: a JWKS in, keys out; reloads while serving
     tokens        HS256 JWTs: sign, verify, why not

@@ -299,6 +299,7 @@ def _worker_troubles(sync: SyncStatus, worker: Report) -> Iterator[str]:
     for what, trouble in (
         ("snapshot", worker.trouble),
         ("keys", worker.keys_trouble),
+        ("mmdb", worker.atlas_trouble),
         ("event log", worker.log_trouble and f"not written: {worker.log_trouble}"),
     ):
         if trouble:

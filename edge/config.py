@@ -113,6 +113,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     region_header: Annotated[str, about("the same for the region")] = AUTO
     city_header: Annotated[str, about("the same for the city")] = AUTO
     continent_header: Annotated[str, about("the same for the continent")] = AUTO
+    mmdb: Annotated[
+        str, about("mmdb file that tells the place by the address, where no header does")
+    ] = ""
     client_header: Annotated[
         str, about("the same for the visitor's address; without it X-Forwarded-For says it")
     ] = AUTO

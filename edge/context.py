@@ -17,6 +17,7 @@ from cachetools import LRUCache
 
 from decisions.events import MAX_WORD
 from edge import cdns, wire
+from edge.atlas import PLACE
 from edge.config import Config
 
 Headers = Mapping[bytes, bytes]
@@ -73,6 +74,8 @@ class Context:
         self._bot_scores = [range(int(low), int(high) + 1) for low, high in ranges]
         said = [*dict.fromkeys((*(header for _, header, _ in places), *([bot] if bot else [])))]
         self._bot_at = said.index(bot) if bot else None
+        self._atlas_at = len(said) if config.mmdb else None
+        said += [PLACE] if config.mmdb else []
         # Attribute, place of its header among the values, key in that header.
         self._places = [(name, said.index(header), key) for name, header, key in places]
         self.headers = (*said, b"user-agent", b"sec-ch-ua-mobile", b"accept-language")
@@ -99,6 +102,10 @@ class Context:
             raw = _listed(said[place], key) if key else said[place]
             if raw and len(raw) <= MAX_PLACE and (value := _place(name, raw)):
                 facts[name] = value
+        if self._atlas_at is not None and (told := said[self._atlas_at]):
+            for name, raw in zip(PLACES, told.split(b"\n"), strict=True):
+                if raw and (value := _place(f"geo.{name}", raw[:MAX_PLACE])):
+                    facts[f"geo.{name}"] = value
         if agent:
             facts.update(device(agent[:MAX_AGENT], (hint or b"")[:MAX_HINT]))
         if self._bot_at is not None and self._is_of_bot(said[self._bot_at]):

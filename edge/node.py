@@ -33,6 +33,7 @@ from granian.server.embed import Server
 
 from edge import worker
 from edge.admin import Admin, reports
+from edge.atlas import Atlas
 from edge.config import Config, host_and_port
 from edge.erasures import Erasures
 from edge.errors import CannotServe
@@ -64,6 +65,8 @@ def serve(config: Config, say: Callable[[str], None]) -> int:
     with locked(Path(config.cache) / LOCK):
         with _writable(config.run_dir):
             fresh(config.run_dir)
+        if config.mmdb:
+            Atlas(Path(config.mmdb), config.run_dir)  # said now, not by workers that cannot start
         uploads = Uploads(config)
         background = Background(config, uploads=lambda: uploads.status)
         background.start()

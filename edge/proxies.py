@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address, ip_network
+from pathlib import Path
 
+from edge.atlas import PLACE, Atlas
 from edge.cdns import WITH_PORT, parts
 from edge.config import Config
 from edge.exchange import Scope, headers_of
@@ -24,14 +26,18 @@ class Proxies:
     """Who is believed."""
 
     def __init__(self, config: Config, count: Callable[[str], None]) -> None:
-        """count: is told UNTRUSTED for a request whose headers were not believed."""
+        """count: is told UNTRUSTED for a request whose headers were not believed. Raises
+        CannotServe for an mmdb file that cannot be read."""
+        self.atlas = Atlas(Path(config.mmdb), config.run_dir) if config.mmdb else None
         self._networks = [ip_network(text) for text in config.trusted_proxies]
         told = config.told
         self._said = sorted({parts(name)[0] for name in told if name})
         self._client = parts(told.client)[0]
         self._has_port = self._client in WITH_PORT
+        self._country = parts(told.country)[0]
         self._count = count
         self._verdicts: dict[str, bool] = {"": True}
+        self._ours = {""}  # those of them that are trusted
 
     def trusts(self, address: str) -> bool:
         """Whether this peer is a proxy of ours; "" is one at a UNIX socket. What is no address is
@@ -40,8 +46,10 @@ class Proxies:
         if verdict is None:
             verdict = self._is_listed(address)
             if len(self._verdicts) >= MAX_VERDICTS:
-                self._verdicts = {"": True}
+                self._verdicts, self._ours = {"": True}, {""}
             self._verdicts[address] = verdict
+            if verdict:
+                self._ours.add(address)
         return verdict
 
     def _is_listed(self, address: str) -> bool:
@@ -54,16 +62,21 @@ class Proxies:
         return any(peer in network for network in self._networks)
 
     def headers(self, scope: Scope) -> dict[bytes, bytes]:
-        """The request's headers by lower-case name, less what this peer has no say in."""
+        """The request's headers by lower-case name, less what this peer has no say in. Where none
+        tells the country, PLACE holds what the atlas says of the client."""
         headers = headers_of(scope)
         peer = scope.get("client")
-        if not peer or self._verdicts.get(peer[0]) or self.trusts(peer[0]):
-            return headers
+        if peer and peer[0] not in self._ours and not self.trusts(peer[0]):
+            self._drop(headers)
+        if self.atlas is not None and self._country not in headers:
+            headers[PLACE] = self.atlas.find(self.client(scope, headers))
+        return headers
+
+    def _drop(self, headers: dict[bytes, bytes]) -> None:
         if lies := [name for name in self._said if name in headers]:
             self._count(UNTRUSTED)
             for name in lies:
                 del headers[name]
-        return headers
 
     def client(self, scope: Scope, headers: dict[bytes, bytes]) -> str:
         """The address of who asks: as the CDN says it, or the last one before the peer that no
@@ -72,7 +85,8 @@ class Proxies:
         "" if nobody says. It may be any text that a trusted proxy sent.
         """
         peer = scope.get("client")
-        address = str(peer[0]) if peer else ""
+        # At a socket of both families an IPv4 address comes wrapped into an IPv6 one.
+        address = str(peer[0]).removeprefix("::ffff:") if peer else ""
         if not self.trusts(address):
             return address
         if self._client and (told := headers.get(self._client)):

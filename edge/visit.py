@@ -69,6 +69,7 @@ class Visit:
     __slots__ = (
         "choice",
         "context",
+        "is_bot",
         "marks",
         "now_s",
         "page",
@@ -89,6 +90,7 @@ class Visit:
     ) -> None:
         self.serving, self.now_s, self.choice = serving, now_s, choice
         self.profile, self.context, self.page = profile, context, page
+        self.is_bot = context.get("device.kind") == BOT  # nothing is known, learnt, logged or kept
         self.told: Rows | None = None  # what it leaves in the log so far
         self.marks: Marks | None = None  # what its `x` tokens say, once it was asked for
         self.preview: Preview | None = None  # of who may see more, and is not counted as a visitor
@@ -100,11 +102,6 @@ class Visit:
         if self.profile.customer and is_authenticated(self.profile, self.now_s):
             grants |= AUTHENTICATED
         return grants
-
-    @property
-    def is_bot(self) -> bool:
-        """Whether no person asks: then nothing is known, granted, learnt, logged or kept."""
-        return self.context.get("device.kind") == BOT
 
     @property
     def may_keep(self) -> bool:

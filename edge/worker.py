@@ -54,6 +54,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     trouble: str = ""
     keys_trouble: str = ""
     log_trouble: str = ""
+    atlas_trouble: str = ""
     control: int = 0
 
 
@@ -162,6 +163,7 @@ class Worker:
         if (now := clock()) - self._keys_at >= KEYS_S or now < self._keys_at:
             self._keys_at = now
             self._refresh_keys()
+            await self._refresh_atlas()
         served.forget(self._services.erasures.waiting())
         if await served.look(self._local, self._opened, clock):
             self._services.metrics.count(SWAPS)
@@ -174,7 +176,13 @@ class Worker:
         with contextlib.suppress(KeysRefused):  # the node says so; the last good ones stay
             self._local.keys = publisher_keys(self._config)
 
+    async def _refresh_atlas(self) -> None:
+        atlas = self._services.proxies.atlas
+        if atlas is not None and atlas.is_newer:
+            await asyncio.to_thread(atlas.refresh)  # it copies a file of maybe 100 MB
+
     def _say(self, served: Served) -> None:
+        atlas = self._services.proxies.atlas
         # A counter has its room: a disk too full for the report below does not keep it from saying.
         self._services.metrics.set(LOG_FAILING, int(bool(self._services.sink.trouble())))
         report = Report(
@@ -186,6 +194,7 @@ class Worker:
             trouble=served.trouble,
             keys_trouble="; ".join(source.trouble for source in self._keys if source.trouble),
             log_trouble=self._services.sink.trouble(),
+            atlas_trouble=atlas.trouble if atlas else "",
             control=served.control.number,
         )
         if report == self._said:
