@@ -11,6 +11,7 @@ from bench.big.asking import ASKERS
 from bench.big.members import Members
 from bench.big.node import WORKERS, Load
 from bench.big.parts import RULES
+from bench.big.patches import Patches
 from bench.big.swaps import SWAPS, Swaps
 from bench.figures import HERE, Budget, commit, machine, shown
 
@@ -37,12 +38,20 @@ class Node(msgspec.Struct, frozen=True):
 
 
 class Found(msgspec.Struct, frozen=True):
-    """What one run found; node: None where only members were measured."""
+    """What one run found; node: None where only members were measured. patches may be of a run of
+    their own, on the same machine."""
 
     commit: str
     machine: dict[str, str]
     members: Members
     node: Node | None = None
+    patches: Patches | None = None
+
+    def with_patches(self, patches: Patches) -> Found:
+        """The same with these. Raises ValueError on another machine than the rest's."""
+        if self.machine != (here := machine()):
+            raise ValueError(f"expected the machine {self.machine}, got {here}: run all of it")
+        return msgspec.structs.replace(self, patches=patches)
 
 
 class Row(NamedTuple):
@@ -77,13 +86,16 @@ def kept() -> dict[int, Found]:
     return msgspec.json.decode(raw, type=dict[int, Found])
 
 
-def keep(count: int, members: Members, node: Node | None) -> Found:
+def found_now(members: Members, node: Node | None) -> Found:
+    """What was measured at this commit, on this machine."""
+    return Found(commit(), machine(), members, node)
+
+
+def keep(count: int, found: Found) -> None:
     """Puts a result over the one before, and writes the page."""
-    found = Found(commit(), machine(), members, node)
     results = dict(sorted({**kept(), count: found}.items()))
     RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(results)) + b"\n")
     PAGE.write_text(page(results), encoding="utf-8")
-    return found
 
 
 def page(results: dict[int, Found]) -> str:
@@ -101,11 +113,18 @@ def _chapter(count: int, found: Found) -> str:
         "|---|---|---|---|",
         *map(str, rows(found)),
         "",
-        f"Written by `{argument}` at commit {found.commit}: {where['processor']},"
+        f"Written by `{argument}` at commit {found.commit}{_patched(found)}: {where['processor']},"
         f" {where['cores']} cores, {where['python']}.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _patched(found: Found) -> str:
+    """Where the patches come from, if not from the same run."""
+    if found.patches is None or found.patches.commit == found.commit:
+        return ""
+    return f", patches by `python -m bench.big patches` at commit {found.patches.commit}"
 
 
 def rows(found: Found) -> Iterator[Row]:
@@ -118,10 +137,22 @@ def rows(found: Found) -> Iterator[Row]:
         yield Row(f"{known}: p99", taken.p99_us, "µs", None, members.pace)
     yield Row("bytes a visitor", members.bytes_a_visitor, "bytes", a_visitor)
     yield Row("parts mapped after verification", members.open_ms, "ms", open_ms)
+    if found.patches:
+        yield from _patches(found.patches)
     if node:
         yield from _swaps(node.swaps)
         yield from _load(node.load)
         yield from _workers(node)
+
+
+def _patches(patches: Patches) -> Iterator[Row]:
+    changed = "patches for 1 member in 100, half of them gone and as many come"
+    yield Row(f"{changed}: of the stored bytes", patches.percent, "%", 2)
+    yield Row("making them", patches.make_s, "s", None, patches.pace)
+    yield Row("making them, CPU", patches.make_cpu_s, "s", None, patches.pace)
+    yield Row("the most memory that the process takes meanwhile", patches.peak_mib, "MiB")
+    yield Row("of which it holds before, the new parts among it", patches.held_mib, "MiB")
+    yield Row("a node's fetching and applying them, to disk", patches.apply_s, "s")
 
 
 def _swaps(swaps: Swaps) -> Iterator[Row]:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 
 from bench.big import page
 from bench.big.members import Members
 from bench.big.node import Load
 from bench.big.page import Found, Node, Row
+from bench.big.patches import Patches
 from bench.big.swaps import Memory, Swaps
+from bench.figures import machine
 from bench.measure import Times
 
 TIMES = Times(4.0, 9.0, 5.0)
@@ -20,6 +23,8 @@ NODE = Node(
 )
 FOUND = Found("abc", {"processor": "Some", "cores": "2", "python": "CPython 3"},
               Members(TIMES, TIMES, 41.0, 2.0, 1.1), NODE)  # fmt: skip
+
+PATCHES = Patches(1.2, 9.0, 8.0, 2.0, 310.0, 1_400.0, 1.1, "def")
 
 
 def broken(found: Found) -> list[str]:
@@ -64,3 +69,25 @@ def test_members_alone_are_held_to_no_budget_of_ten_million() -> None:
     alone = msgspec.structs.replace(FOUND, node=None, members=Members(TIMES, TIMES, 50.0, 900.0, 1))
     assert broken(alone) == []
     assert "python -m bench.big 100_000_000" in page.page({100_000_000: alone})
+
+
+def test_patches_of_a_run_of_their_own_say_where_they_come_from() -> None:
+    ours = msgspec.structs.replace(FOUND, machine=machine()).with_patches(PATCHES)
+    text = page.page({10_000_000: ours})
+    assert "at commit abc, patches by `python -m bench.big patches` at commit def: " in text
+    same = msgspec.structs.replace(PATCHES, commit="abc")
+    assert "patches by" not in page.page({10_000_000: ours.with_patches(same)})
+    assert ours.node == FOUND.node
+
+
+def test_patches_of_more_than_two_percent_are_a_broken_budget() -> None:
+    large = msgspec.structs.replace(PATCHES, percent=2.1)
+    assert broken(msgspec.structs.replace(FOUND, patches=PATCHES)) == []
+    assert broken(msgspec.structs.replace(FOUND, patches=large))[0].startswith(
+        "patches for 1 member"
+    )
+
+
+def test_patches_are_not_put_beside_figures_of_another_machine() -> None:
+    with pytest.raises(ValueError, match="expected the machine"):
+        FOUND.with_patches(PATCHES)
