@@ -13,6 +13,10 @@ import pytest
 
 from edge.cli import main
 from edge.commands.keys import create, rotate
+from edge.config import Config
+from edge.node import Background
+from snapshots.pauses import control_path
+from snapshots.store import open_writable
 from tests.decisions.written import rule
 from tests.edge.nodes import PERSON, Node, kill, publish, wait_until
 
@@ -225,3 +229,45 @@ def test_settings_that_cannot_serve_are_one_clear_message(
     assert message in done.stderr
     assert done.stderr.startswith("edgewise: error: ")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.fixture
+def background(tmp_path: Path) -> Background:
+    create(tmp_path / "keys")
+    (tmp_path / "store").mkdir()
+    folders = {name: str(tmp_path / name) for name in ("store", "keys", "cache")}
+    made = Background(Config(poll_interval_s=0.01, **folders))  # type: ignore[arg-type]  # texts
+    made.syncer.start()
+    return made
+
+
+def test_a_loop_that_asks_the_store_outlives_whatever_asking_raises(
+    background: Background, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked: list[str] = []
+
+    def ask() -> float:
+        asked.append("once more")
+        if len(asked) == 3:
+            background._stopping.set()
+        raise ZeroDivisionError
+
+    background._repeat(ask)
+
+    assert len(asked) == 3
+    assert caplog.text.count("failed in a way that it should not") == 3
+
+
+def test_what_is_wrong_with_the_control_object_is_logged_once_by_itself(
+    background: Background, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    publish(tmp_path)
+    open_writable(str(tmp_path / "store")).create(control_path("live"), b"nonsense")
+
+    assert background.control() <= 0.01
+    background.control()
+    background.sync()
+
+    assert caplog.text.count("control: malformed: expected a signed edgewise-control") == 1
+    assert background.syncer.status.version == 1
+    assert background.syncer.status.refused is None
