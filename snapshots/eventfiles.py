@@ -20,6 +20,7 @@ from urllib.request import url2pathname
 import msgspec
 import zstandard
 
+from decisions.events import SERVED
 from snapshots.errors import Malformed, StoreUnavailable
 from snapshots.store import Listed, Store, open_writable
 
@@ -37,7 +38,6 @@ NAME = re.compile(
 _HOUR = re.compile(r"events/dt=(\d{4}-\d\d-\d\d)/hour=(\d\d)/[^/]+", re.ASCII)
 _PIECE = 256 * 2**10
 _MORSEL = 2**10  # of compressed bytes: a hostile kilobyte inflates to 32 MiB
-_SERVED = "served"
 
 
 class Identified(Protocol):
@@ -228,7 +228,7 @@ def _key(row: Identified) -> bytes:
     """What two copies of a row have in common, and no two rows do. An id is the client's: that of
     one visitor says nothing of another's. A decision's is its `x`, which names a second: visits of
     nobody in particular may share it, but not the moment."""
-    moment = repr(row.received) if row.type == _SERVED else ""
+    moment = repr(row.received) if row.type == SERVED else ""
     text = f"{row.visitor}\n{moment}\n{row.id}"
     return blake2b(text.encode(), digest_size=12).digest()
 

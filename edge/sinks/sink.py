@@ -24,7 +24,8 @@ class Sink(Protocol):
     """Takes rows at once and never raises; what it cannot keep it drops and counts."""
 
     def put(self, rows: Told) -> None:
-        """Takes what a visit tells; it is written soon."""
+        """Takes what a visit tells, all of it or nothing; it is written soon, in the order of the
+        calls."""
         ...
 
     def start(self) -> None:
@@ -32,7 +33,8 @@ class Sink(Protocol):
         ...
 
     def close(self) -> None:
-        """Writes what waits, and ends. A row put later is dropped."""
+        """Writes what waits, and ends, started or not, once or again. A row put later is
+        dropped."""
         ...
 
     def trouble(self) -> str:
@@ -41,11 +43,12 @@ class Sink(Protocol):
 
 
 class ListSink:
-    """For tests and for nodes without a log: the first `most` rows in memory."""
+    """For tests and for nodes without a log: the first `most` rows in memory, the rest counted."""
 
     def __init__(self, most: int = 10_000) -> None:
         self._kept: list[Told] = []
         self._left, self._most = most, most
+        self.dropped = 0
 
     @property
     def rows(self) -> list[Row]:
@@ -53,9 +56,11 @@ class ListSink:
         return [row for rows in self._kept for row in rows]
 
     def put(self, rows: Told) -> None:
-        if len(rows) <= self._left:
-            self._kept.append(rows)
-            self._left -= len(rows)
+        if len(rows) > self._left:
+            self.dropped += len(rows)
+            return
+        self._kept.append(rows)
+        self._left -= len(rows)
 
     def clear(self) -> None:
         """Forgets all of it."""
@@ -66,7 +71,7 @@ class ListSink:
         """Nothing to begin."""
 
     def close(self) -> None:
-        """Nothing to end."""
+        self._left = 0
 
     def trouble(self) -> str:
         return ""
