@@ -8,6 +8,7 @@ Read in this order; a module imports only from the ones above it:
     problems      RFC 9457 problem documents
     metrics       counters in shared memory, summed over workers
     wire          bodies and queries in, typed values out; replies out
+    openapi       what the public listener answers, for tools (a package)
     exchange      one HTTP exchange: body in within its limit, reply out, who may write
     atlas         where an address is, by an mmdb file
     proxies       whose word counts about a visitor's place and address

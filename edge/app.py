@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from edge import exchange
+from edge import exchange, openapi
 from edge.choosing import terms_of
 from edge.config import Config
 from edge.context import Context
@@ -119,6 +119,7 @@ ROUTES = (
     Entry("PUT", "/v1/consent", "consent", choices.write),
     Entry("DELETE", "/v1/me", "me", me.forget),
     Entry("GET", "/loader.js", "loader", assets.loader),
+    Entry("GET", "/openapi.json", "openapi", assets.described),
     Entry("GET", "/preview", "preview", preview.preview),
     Entry("GET", "/healthz", "healthz", assets.health),
     Entry("GET", "/readyz", "readyz", assets.readiness),
@@ -150,11 +151,9 @@ class Edge:
         paths = [(mount + entry.path, entry) for entry in ROUTES]
         paths += [(entry.path, entry) for entry in WELL_KNOWN]
         self._hot = {(entry.method, path): entry for path, entry in paths if "{" not in path}
+        openapi.document(services.config)  # made now, so that nobody waits for it
         self._other = Starlette(
-            routes=[
-                Route(path, self._endpoint(entry), methods=[entry.method]) for path, entry in paths
-            ],
-            exception_handlers={HTTPException: _told},
+            routes=self._routes(paths), exception_handlers={HTTPException: _told}
         )
         self._other.router.redirect_slashes = False  # it would send people where `Host` says
 
@@ -208,8 +207,19 @@ class Edge:
         self.services.complaints.about(entry.name, error)
         return entry.otherwise(self.services)
 
-    def _endpoint(self, entry: Entry) -> Callable[[Request], Awaitable[Response]]:
+    def _routes(self, paths: Iterable[tuple[str, Entry]]) -> list[Route]:
+        """One for each path, so that a method that it does not have is told of all that it has."""
+        methods: dict[str, dict[str, Entry]] = {}
+        for path, entry in paths:
+            methods.setdefault(path, {})[entry.method] = entry
+        return [
+            Route(path, self._endpoint(entries), methods=[*entries])
+            for path, entries in methods.items()
+        ]
+
+    def _endpoint(self, entries: dict[str, Entry]) -> Callable[[Request], Awaitable[Response]]:
         async def endpoint(request: Request) -> Response:
+            entry = entries["GET" if request.method == "HEAD" else request.method]
             return _response(await self._answer(entry, request.scope, request.receive))
 
         return endpoint
@@ -237,15 +247,14 @@ async def _told(request: Request, error: Exception) -> Response:
     """404 and 405 as problem documents."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = (error.headers if isinstance(error, HTTPException) else None) or {}
-    code, detail = "refused", str(error)
+    code, detail, allowed = "refused", str(error), ""
     if status == 404:
         path = request.scope["path"][:128]
         code, detail = "not-found", f"expected a path of docs/http-api.md, got {path}"
     elif status == 405:
-        code, detail = (
-            "method-not-allowed",
-            f"expected {headers['Allow']}, got {request.method[:16]}",
-        )
+        allowed = ", ".join(sorted(headers["Allow"].split(", ")))
+        code, detail = "method-not-allowed", f"expected {allowed}, got {request.method[:16]}"
     response = _response(exchange.refusal(Refused(status, code, detail)))
-    response.raw_headers += [(name.lower().encode(), v.encode()) for name, v in headers.items()]
+    if allowed:
+        response.raw_headers.append((b"allow", allowed.encode()))
     return response

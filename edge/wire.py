@@ -7,7 +7,7 @@ event must not hold up the good ones beside it.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 from urllib.parse import unquote_plus
 
 import msgspec
@@ -20,21 +20,36 @@ from edge.errors import Refused
 MAX_TEXT = 2_048  # characters of a path, a query value, a referrer
 
 
+def _at_most(characters: int) -> msgspec.Meta:
+    """A limit for the OpenAPI document; who decodes checks it, to say how long the text was."""
+    return msgspec.Meta(extra_json_schema={"maxLength": characters})
+
+
+Text: TypeAlias = Annotated[str, _at_most(MAX_TEXT)]
+Word: TypeAlias = Annotated[str, _at_most(MAX_WORD)]
+Short: TypeAlias = Annotated[str, _at_most(MAX_ID)]
+Note: TypeAlias = Annotated[
+    str, msgspec.Meta(extra_json_schema={"maxLength": MAX_ID, "pattern": "^[ -~]*$"})
+]
+TcString: TypeAlias = Annotated[str, msgspec.Meta(extra_json_schema={"format": "iab-tcf"})]
+Purpose: TypeAlias = Annotated[str, msgspec.Meta(extra_json_schema={"enum": [*consent.PURPOSES]})]
+
+
 class Page(msgspec.Struct, frozen=True):
     """Where the visitor is, as the page says it; `path` may carry the query, too."""
 
-    path: str = ""
-    category: str = ""
-    query: str | dict[str, str] = ""
-    referrer: str = ""
-    locale: str = ""
+    path: Text = ""
+    category: Word = ""
+    query: Text | dict[Word, Text] = ""
+    referrer: Text = ""
+    locale: Short = ""
 
 
 class VisitBody(msgspec.Struct, frozen=True):
     """The body of POST v1/visit; `events` are read one by one. preview: a token of `edgewise
     preview`."""
 
-    slots: list[str] = []
+    slots: list[Word] = []
     page: Page = Page()
     events: list[msgspec.Raw] = []
     preview: str = ""
@@ -53,10 +68,10 @@ class ConsentBody(msgspec.Struct, frozen=True):
     """The body of PUT v1/consent. grants: names of purposes, or instead of them tcf: a TC string.
     how: `banner`, `settings`, …; policy: the text that was shown."""
 
-    grants: list[str] | msgspec.UnsetType = msgspec.UNSET
-    tcf: str | msgspec.UnsetType = msgspec.UNSET
-    how: str = "banner"
-    policy: str = ""
+    grants: list[Purpose] | msgspec.UnsetType = msgspec.UNSET
+    tcf: TcString | msgspec.UnsetType = msgspec.UNSET
+    how: Note = "banner"
+    policy: Note = ""
 
 
 class RefusedEvent(msgspec.Struct, frozen=True):
@@ -104,12 +119,12 @@ class ConsentReply(msgspec.Struct, frozen=True):
     ask: whether the page has to ask, or ask again. withheld: what was chosen, and is not granted as
     long as the browser says so."""
 
-    grants: list[str]
+    grants: list[Purpose]
     at: int = 0
     how: str = ""
     policy: str = ""
     ask: bool = False
-    withheld: list[str] | msgspec.UnsetType = msgspec.UNSET
+    withheld: list[Purpose] | msgspec.UnsetType = msgspec.UNSET
 
 
 class ForgottenReply(msgspec.Struct, frozen=True):
@@ -150,8 +165,8 @@ def consent_body(raw: bytes) -> tuple[ConsentBody, int]:
     body = _decoded(_CONSENT, raw)
     for name, text in (("how", body.how), ("policy", body.policy)):
         _within(name, text, MAX_ID)
-        if len(text.encode()) > MAX_ID or not text.isprintable():  # the cookie has no room for more
-            raise invalid(f"expected {MAX_ID} printable bytes at most - at `$.{name}`")
+        if not text.isascii() or not text.isprintable():  # the cookie has no room for more
+            raise invalid(f"expected letters, digits and signs of ASCII - at `$.{name}`")
     if (body.grants is msgspec.UNSET) is (body.tcf is msgspec.UNSET):
         raise invalid("expected one of `grants` and `tcf`")
     bits = 0

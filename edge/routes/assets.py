@@ -1,11 +1,13 @@
-"""GET loader.js, gpc.json, healthz, readyz: the page's script; Global Privacy Control is heeded;
-alive; has a snapshot."""
+"""GET loader.js, openapi.json, gpc.json, healthz, readyz: the page's script; what there is to ask;
+Global Privacy Control is heeded; alive; has a snapshot."""
 
 from __future__ import annotations
 
 import hashlib
 from pathlib import Path
 
+from edge import openapi
+from edge.answers import JSON
 from edge.exchange import Reply, Scope
 from edge.problems import Headers
 from edge.services import Services
@@ -14,7 +16,8 @@ LOADER = Path(__file__).parent.parent / "static" / "loader.min.js"
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 _JAVASCRIPT = (b"content-type", b"text/javascript; charset=utf-8")
 _NO_STORE = (b"cache-control", b"no-store")
-
+_NO_SNIFFING = (b"x-content-type-options", b"nosniff")
+_BRIEFLY = (b"cache-control", b"public, max-age=300")
 
 _VERSION = b"x-edgewise-version"  # of a `readyz` reply, with --dev
 
@@ -44,13 +47,20 @@ def loader(services: Services, __: Scope, headers: dict[bytes, bytes], ___: byte
     common: Headers = [
         (b"etag", _ETAG),
         (b"cache-control", b"public, max-age=300, stale-while-revalidate=86400"),
-        (b"x-content-type-options", b"nosniff"),
+        _NO_SNIFFING,
     ]
     asked = headers.get(b"if-none-match", b"")
     if _ETAG in asked or asked.strip() == b"*":
         return Reply(304, common, b"")
     length = (b"content-length", b"%d" % len(_SCRIPT))
     return Reply(200, [_JAVASCRIPT, length, *common], _SCRIPT)
+
+
+def described(services: Services, _: Scope, __: dict[bytes, bytes], ___: bytes) -> Reply:
+    """The OpenAPI document, the same until this process ends."""
+    body = openapi.document(services.config)
+    length = (b"content-length", b"%d" % len(body))
+    return Reply(200, [JSON, length, _BRIEFLY, _NO_SNIFFING], body)
 
 
 _GPC = b'{"gpc": true, "lastUpdate": "2026-11-27"}\n'  # when we last read what it asks for

@@ -10,6 +10,8 @@ from edge.exchange import Reply, Scope
 from edge.problems import Headers
 from edge.services import Services
 
+RETRY_S = 1  # somebody sits before it and builds the site
+
 _PAGE = """<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
@@ -34,7 +36,7 @@ def preview(services: Services, _: Scope, __: dict[bytes, bytes], ___: bytes) ->
         raise Refused(404, "not-found", "no such path here: see docs/http-api.md")
     current = services.served.current
     if current is None:
-        raise Refused(503, "no-snapshot", "expected a snapshot, there is none yet")
+        raise Refused(503, "no-snapshot", "this edge has no snapshot yet", retry_after_s=RETRY_S)
     slots = "".join(
         f'<h2>{html.escape(name)}</h2>\n<edge-slot name="{html.escape(name)}"></edge-slot>\n'
         for name in current.program.slots
