@@ -21,6 +21,7 @@ Read in this order; a module imports only from the ones above it:
     experiments   buckets and variants
     ledger        what is never renumbered: dictionary ids, bucket maps
     profile       what the cookie carries between requests
+    measures      what is counted over events, in windows
     lesson        a visit's events in, one new profile out
     learn         a visit begins, a rule was seen, somebody signs in: a new profile
     base64url     bytes as characters, in one spelling

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import struct
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -18,9 +19,10 @@ from decisions.base64url import decode64, encode64
 from decisions.errors import ProfileError
 from decisions.ledger import UNKNOWN, Dictionary, Numbering
 from decisions.lesson import MAX_RECENT, MAX_WEIGHT
-from decisions.profile import NO_CART, VIEW_BYTES, Cart, Profile, Session
+from decisions.profile import NO_CART, VIEW_BYTES, Cart, Cells, Measured, Profile, Session
 
 WEIGHT_UNIT = 1e-8  # so fine that a weight re-written a hundred times reads the same to 1e-6
+MAX_GAP = 12  # empty cells between two of a run
 KEEP_INTERESTS, KEEP_VIEWS = 12, 4  # these stay while only the aim is missed, not the limit
 
 _replace = msgspec.structs.replace
@@ -33,6 +35,7 @@ Numbers: TypeAlias = Annotated[list[Natural], msgspec.Meta(max_length=512)]
 Weights: TypeAlias = Annotated[
     list[Annotated[int, msgspec.Meta(ge=0, le=_MOST_UNITS)]], msgspec.Meta(max_length=512)
 ]
+Measures: TypeAlias = Annotated[list[Numbers], msgspec.Meta(max_length=256)]
 Hashes: TypeAlias = Annotated[str, msgspec.Meta(max_length=1_024)]  # base64url
 
 
@@ -54,6 +57,7 @@ class Packed(msgspec.Struct, frozen=True, array_like=True):
     customer: Hashes = ""  # 8 bytes, big-endian; "" for nobody
     authenticated_s: Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)] = 0  # from seen_ms
     held: Numbers = []  # the rules that hold their slot for the session
+    measures: Measures = []  # [id, its key's id + 1 or 0, *cells] as `_runs` has them
 
 
 def pack(profile: Profile, names: Dictionary) -> Packed:
@@ -101,7 +105,40 @@ def pack(profile: Profile, names: Dictionary) -> Packed:
         _text(customer.to_bytes(8, "big")) if customer else "",
         profile.authenticated_until_s - base_s if customer else 0,
         held,
+        _packed_measures(profile, names, base_s) if profile.measures else [],
     )
+
+
+def _packed_measures(profile: Profile, names: Dictionary, base_s: int) -> list[list[int]]:
+    packed: list[list[int]] = []
+    for name, keyed in profile.measures.items():
+        if (number := names.measures.number(name)) is None:
+            continue
+        for key, cells in keyed.items():
+            of_key = names.keys.number(key) if key else -1
+            if of_key is not None:
+                packed += ([number, of_key + 1, *run] for run in _runs(cells, base_s))
+    return packed
+
+
+def _runs(cells: Cells, base_s: int) -> Iterator[list[int]]:
+    """Cells as few lists: age and number of one by itself; of several that are steps of one length
+    apart: age of the newest, the step, and the number of each, the newest first, 0 where there is
+    no cell."""
+    left = [*reversed(cells)]
+    while left:
+        newest_s, value = left[0]
+        step = min([after[0] - before[0] for after, before in pairwise(left)], default=0)
+        run, taken = [value], 1
+        for at_s, number in left[1:] if step > 0 else ():
+            places, rest = divmod(newest_s - at_s, step)
+            if rest or places - len(run) > MAX_GAP:
+                break
+            run += [0] * (places - len(run)) + [number]
+            taken += 1
+        age = _age(base_s, newest_s)
+        yield [age, step, *run] if taken > 1 else [age, value]
+        del left[:taken]
 
 
 def _age(base_s: int, at_s: int) -> int:
@@ -161,7 +198,24 @@ def unpack(raw: Packed | list[Any], names: Dictionary, visitor: str = "") -> Pro
         recent=_events(raw.recent),
         customer=int.from_bytes(customer, "big"),
         authenticated_until_s=base_s + raw.authenticated_s if customer else 0,
+        measures=_measures(raw.measures, base_s, names) if raw.measures else {},
     )
+
+
+def _measures(rows: list[list[int]], base_s: int, names: Dictionary) -> dict[str, Measured]:
+    found: dict[str, Measured] = {}
+    for row in rows:
+        if len(row) < 4 or len(row) == 5:
+            raise ProfileError(f"expected a measure of 4, or 6 numbers and more, got {len(row)}")
+        number, key, age, *run = row
+        name = names.measures.names.get(number) or _stranger(number, names.measures)
+        word = "" if not key else names.keys.names.get(key - 1) or _stranger(key - 1, names.keys)
+        step, values = (run[0], run[1:]) if len(run) > 1 else (0, run)
+        newest_s = base_s - age
+        cells = [(newest_s - step * place, value) for place, value in enumerate(values) if value]
+        keyed = found.setdefault(name, {})
+        keyed[word] = (*reversed(cells), *keyed.get(word, ()))
+    return found
 
 
 def _caps(caps: list[list[int]], base_s: int, names: Dictionary) -> dict[str, tuple[int, ...]]:
@@ -235,9 +289,9 @@ def fit(profile: Profile, names: Dictionary, *, aim: int, limit: int) -> bytes:
     """The claims of as much of the profile as fits, as JSON; what weighs least goes first.
 
     aim, limit: bytes. Above the aim, interests beyond KEEP_INTERESTS and views beyond KEEP_VIEWS
-    go. Above the limit go half of what was kept, all views, what is held, caps, counts and at last
-    everything but the visit itself, the cart, the sign-in and the last event ids, which take less
-    than 250 bytes.
+    go. Above the limit go half of what was kept, all views, what is held, measures, caps, counts
+    and at last everything but the visit itself, the cart, the sign-in and the last event ids, which
+    take less than 250 bytes.
     """
     packed = _encode(pack(profile, names))
     for less, most in ((_spare, aim), (_needy, limit)):
@@ -268,6 +322,9 @@ def _needy(profile: Profile) -> Iterator[Profile]:
         yield smaller
     if smaller.session is not None and smaller.session.held:
         smaller = _replace(smaller, session=_replace(smaller.session, held=()))
+        yield smaller
+    for name in list(profile.measures):  # what was counted longest ago goes first
+        smaller = _replace(smaller, measures=_but(smaller.measures, name))
         yield smaller
     for rule in sorted(profile.caps, key=lambda rule: max(profile.caps[rule], default=0)):
         smaller = _replace(smaller, caps=_but(smaller.caps, rule))

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-from decisions.declaring import Declared, declare
+from decisions.declaring import Declared, declare, measure_of
 from decisions.drafts import Draft, draft_rules
 from decisions.experiments import (
     BUCKETS,
@@ -27,7 +27,17 @@ from decisions.experiments import (
 )
 from decisions.findings import Findings
 from decisions.index import build
-from decisions.ledger import COUNTER, KEY, LAYER, RULE, TRAFFIC, VARIANTS, Ledger, first_ledger
+from decisions.ledger import (
+    COUNTER,
+    KEY,
+    LAYER,
+    MEASURE,
+    RULE,
+    TRAFFIC,
+    VARIANTS,
+    Ledger,
+    first_ledger,
+)
 from decisions.lesson import Gain, Learning
 from decisions.playbook import Experiment, Settings, SlotDecl, WrittenPlaybook, duration_s
 from decisions.program import Program
@@ -129,6 +139,10 @@ def _learning(settings: Settings, drafts: Iterable[Draft], known: frozenset[str]
             gains[signal.on] = (*gains.get(signal.on, ()), gain)
         if signal.cart is not None:
             carts[signal.on] = signal.cart
+    measures = {name: measure_of(decl) for name, decl in settings.measures.items()}
+    measuring: dict[str, tuple[str, ...]] = {}
+    for name, measure in measures.items():
+        measuring[measure.on] = (*measuring.get(measure.on, ()), name)
     return Learning(
         events=frozenset(signal.on for signal in settings.signals),
         gains=gains,
@@ -138,6 +152,8 @@ def _learning(settings: Settings, drafts: Iterable[Draft], known: frozenset[str]
         caps={d.rule.id: (d.limit.times, d.limit.per_s) for d in drafts if d.limit is not None},
         held={d.rule.id: d.rule.slot for d in drafts if d.rule.hold},
         half_life_s=duration_s(settings.interest.half_life),
+        measures=measures,
+        measuring=measuring,
     )
 
 
@@ -147,6 +163,7 @@ def _known(
     """The interest keys that are learnt: of the catalogue, or words of a dimension in a rule or tag
     (`interest["shoes"]`, `page.category == "shoes"`)."""
     fields = {signal.interest.key for signal in settings.signals if signal.interest} | {VIEWED}
+    fields |= {measure.per for measure in settings.measures.values() if measure.per}
     worded = {name for name, attribute in schema.attributes.items() if attribute.dimension}
     of_data = chain.from_iterable((catalogue or {}).get(field, ()) for field in sorted(fields))
     read = (key for each in typed for name, key in each.reads if key and name in worded)
@@ -154,11 +171,12 @@ def _known(
 
 
 def _names(learning: Learning) -> list[str]:
-    """What needs a number: interest keys, events, rules that are capped or held."""
+    """What needs a number: interest keys, events, rules that are capped or held, measures."""
     kinds = (
         (KEY, learning.known),
         (COUNTER, learning.events),
         (RULE, {*learning.caps, *learning.held}),
+        (MEASURE, learning.measures),
     )
     return [prefix + name for prefix, names in kinds for name in sorted(names)]
 

@@ -19,16 +19,33 @@ from decisions.events import KEY_FIELDS, RESERVED, VALUE_FIELDS
 from decisions.experiments import UNITS
 from decisions.features import attribute_of, feature_schema
 from decisions.findings import Findings
-from decisions.playbook import AttributeDecl, Goal, Settings, Signal, duration_s
+from decisions.measures import Kind, Measure
+from decisions.playbook import AttributeDecl, Goal, MeasureDecl, Settings, Signal, duration_s
 from decisions.rules.checker import Typed
 from decisions.rules.checker import problems as rule_problems
 from decisions.rules.parser import RESERVED as GRAMMAR
 from decisions.rules.parser import parse
-from decisions.schema import BUILT_IN, TYPES, Attribute, Schema, schema_of
+from decisions.schema import (
+    BUILT_IN,
+    DOUBLE,
+    INT,
+    MAP_DOUBLE,
+    MAP_INT,
+    TIMESTAMP,
+    TYPES,
+    Attribute,
+    Schema,
+    schema_of,
+)
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _ATTRIBUTE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
 _EVENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")  # counts.<event> must be a name in CEL
+MEASURES = "measures"  # what their attributes begin with
+MAX_MEASURES = 32  # of a playbook; the cookie has room for a few
+SESSION = "session"
+_KINDS: tuple[Kind, ...] = ("count", "sum", "max", "last")
+_MEASURE_TYPES = {"count": (INT, MAP_INT), "last": (TIMESTAMP, "")}  # without and with `per`
 _RESERVED_WORDS = frozenset({"true", "false", "null", "in"})
 _BUILT_IN = {attribute.name: attribute for attribute in BUILT_IN}
 
@@ -46,7 +63,7 @@ def declare(findings: Findings, catalogue: Mapping[str, Iterable[str]] | None) -
     """Check everything but rules, fragments and tests."""
     settings = findings.written.settings
     _check_settings(findings)
-    attributes = _attributes(findings)
+    attributes = [*_attributes(findings), *_measured(findings)]
     features = feature_schema(settings, catalogue)
     segments = _segments(findings, features)
     members: dict[str, dict[str, int]] = {
@@ -162,12 +179,87 @@ def _attributes(findings: Findings) -> list[Attribute]:
         for length in range(1, len(words)):
             if (above := ".".join(words[:length])) in taken:
                 findings.add("bad-name", f"{name} lies inside the attribute {above}", *path)
+        if words[0] == MEASURES:
+            findings.add("built-in", f"{name} would be a measure: declare it as one", *path)
         if below := sorted(each for each in ours if each.startswith(f"{name}.")):
             findings.add("bad-name", f"the attribute {below[0]} lies inside {name}", *path)
         _check_attribute(findings, decl, *path)
         if attribute := attribute_of(name, decl):
             found.append(_merged(findings, attribute, *path))
     return found
+
+
+def _measured(findings: Findings) -> list[Attribute]:
+    """The attribute of each measure that is without errors."""
+    settings, found = findings.written.settings, []
+    if len(settings.measures) > MAX_MEASURES:
+        message = f"expected at most {MAX_MEASURES} measures, got {len(settings.measures)}"
+        findings.add("too-many", message, "settings", MEASURES)
+    for name, decl in settings.measures.items():
+        if _check_measure(findings, name, decl, "settings", MEASURES, name):
+            measure = measure_of(decl)
+            type_ = _MEASURE_TYPES.get(measure.kind, (DOUBLE, MAP_DOUBLE))[bool(measure.per)]
+            found.append(
+                Attribute(
+                    f"{MEASURES}.{name}",
+                    type_,
+                    consent.PERSONALIZATION,
+                    zero=measure.kind != "last",
+                    dimension=measure.per,
+                )
+            )
+    return found
+
+
+def measure_of(decl: MeasureDecl) -> Measure:
+    """What a declaration without errors says."""
+    kind = next(kind for kind in _KINDS if getattr(decl, kind))
+    field = getattr(decl, kind)
+    return Measure(
+        kind=kind,
+        on=decl.of or field,
+        field=field if decl.of else "",
+        per=decl.per,
+        within_s=duration_s(decl.within) if decl.within not in ("", SESSION) else 0.0,
+        session=decl.within == SESSION,
+    )
+
+
+def _check_measure(findings: Findings, name: str, decl: MeasureDecl, *path: str | int) -> bool:
+    """Whether the declaration is without errors."""
+    before = len(findings.problems)
+    if not _EVENT.fullmatch(name) or _is_reserved([name]):
+        message = f'expected a measure of letters, digits and "_", at most 64, got {name!r}'
+        findings.add("bad-name", message, *path)
+    given = [kind for kind in _KINDS if getattr(decl, kind)]
+    if len(given) != 1:
+        got = " and ".join(given) or "none"
+        findings.add("bad-measure", f"expected one of {', '.join(_KINDS)}, got {got}", *path)
+        return False
+    (kind,) = given
+    events = {signal.on for signal in findings.written.settings.signals}
+    if kind in ("count", "last"):
+        if decl.of:
+            findings.add("bad-measure", f"expected no `of`: `{kind}` names the event", *path, "of")
+        _check_word(findings, "event", getattr(decl, kind), events, *path, kind)
+    else:
+        _check_word(findings, "event field", getattr(decl, kind), VALUE_FIELDS, *path, kind)
+        _check_word(findings, "event", decl.of, events, *path, "of")
+    if decl.per:
+        _check_word(findings, "event field", decl.per, KEY_FIELDS, *path, "per")
+    if decl.within not in ("", SESSION):
+        check_duration(findings, decl.within, *path, "within")
+    if kind == "last" and (decl.per or decl.within):
+        message = "expected neither `per` nor `within`: `last` is one moment"
+        findings.add("bad-measure", message, *path)
+    return len(findings.problems) == before
+
+
+def _check_word(
+    findings: Findings, what: str, word: str, known: Iterable[str], *path: str | int
+) -> None:
+    if word not in known:
+        findings.unknown(what, word, known, *path)
 
 
 def _is_reserved(words: list[str]) -> bool:
@@ -287,6 +379,7 @@ def _check_dimensions(findings: Findings) -> None:
     known = {attribute.dimension for attribute in BUILT_IN} - {""}
     known |= {decl.dimension for decl in settings.attributes.values() if decl.dimension}
     known |= {signal.interest.key for signal in settings.signals if signal.interest}
+    known |= {measure.per for measure in settings.measures.values() if measure.per}
     for dimension in settings.sensitive_values:
         if dimension not in known:
             path = ("settings", "sensitive_values", dimension)

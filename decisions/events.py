@@ -16,6 +16,7 @@ MAX_WORD = 128  # of an item, a category, a brand, an `x`
 MAX_TOKEN = 4_096  # of a sign-in token
 MAX_PRICE = 1e9
 MAX_QUANTITY = 10_000
+PRICE = "price"
 
 IDENTIFY, SIGN_OUT, SEEN = "identify", "sign_out", "seen"
 SERVED, ERASE = "served", "erase"  # rows that the log has of its own: no page may write one
@@ -37,7 +38,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     id: made by the client, unique per visitor; the last eight are remembered, so
     that a re-sent one counts once. at: seconds since the epoch by the client's clock, only for the
     log. x: the token of the decision that this event answers (`seen`, or an action). token: the
-    sign-in token of `identify`.
+    sign-in token of `identify`. value: any other number: percent scrolled, seconds on a page.
     """
 
     type: Type
@@ -48,6 +49,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     brand: Word = ""
     price: Price = 0.0
     quantity: Quantity = 1
+    value: Price = 0.0
     x: Word = ""
     token: Token = ""
 
@@ -57,4 +59,4 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 KEY_FIELDS = ("category", "item", "brand")  # what a signal's `interest.key` may name
-VALUE_FIELDS = ("price", "quantity")  # what a goal's `value` may name
+VALUE_FIELDS = (PRICE, "quantity", "value")  # what a goal's `value` and a measure may name

@@ -181,6 +181,7 @@ _IMPERSONAL: dict[str, Any] = {
         "interests",
         "counts",
         "session",
+        "measures",
         "customer",
         "authenticated_until_s",
     )
@@ -200,6 +201,8 @@ def _without(profile: Profile, sensitive: frozenset[str], strangers_too: bool) -
     changes: dict[str, Any] = {}
     if len(interests := kept(profile.interests)) < len(profile.interests):
         changes["interests"] = interests
+    if any(len(kept(keyed)) < len(keyed) for keyed in profile.measures.values()):
+        changes["measures"] = {name: kept(keyed) for name, keyed in profile.measures.items()}
     session = profile.session
     if session and len(views := kept(session.views)) < len(session.views):
         changes["session"] = _replace(session, views=views)

@@ -19,8 +19,9 @@ from decisions.experiments import BUCKETS, Runs, remapped, shares
 
 FORMAT = 1
 
-# What a dictionary name stands for: the key of an interest, an event's counter, a capped rule.
-KEY, COUNTER, RULE = "k/", "c/", "r/"
+# What a dictionary name stands for: the key of an interest, an event's counter, a capped rule, a
+# measure.
+KEY, COUNTER, RULE, MEASURE = "k/", "c/", "r/", "m/"
 LAYER = "layer/"  # the traffic map of a layer lies in `maps` under this prefix
 TRAFFIC = "traffic/"  # the traffic map of an experiment without one
 VARIANTS = "variants/"  # the variant map of an experiment
@@ -128,6 +129,11 @@ class Dictionary(tuple[str, ...]):
     def rules(self) -> Numbering:
         """The rules that are capped, or hold their slot."""
         return Numbering(RULE, self)
+
+    @functools.cached_property
+    def measures(self) -> Numbering:
+        """What is measured over events."""
+        return Numbering(MEASURE, self)
 
 
 NO_NAMES = Dictionary()

@@ -18,7 +18,8 @@ import msgspec
 from decisions.consent import FUNCTIONAL, NEED_AN_ID, PERSONALIZATION, SENSITIVE
 from decisions.events import Event
 from decisions.interest import HALF_LIFE_S, fade
-from decisions.profile import VIEW_BYTES, Cart, Profile, moment
+from decisions.measures import Measure, counted
+from decisions.profile import VIEW_BYTES, Cart, Measured, Profile, moment
 
 MAX_INTERESTS = 24  # the weakest go first; a cookie of the aimed size holds about as many
 MAX_VIEWED = 8  # distinct items per category, and categories per session
@@ -44,7 +45,8 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True):
     events: every declared event type; each has a counter. gains: event type → interest. carts:
     event type → add, remove or clear. known: the interest keys that have a number in the
     dictionary; others are not learnt. sensitive: the keys that need their own opt-in. caps: rule id
-    → (times, window in seconds). held: rule id → the slot that it holds for a session.
+    → (times, window in seconds). held: rule id → the slot that it holds for a session. measures: by
+    name; measuring: event type → the names of those it counts for.
     """
 
     events: frozenset[str] = frozenset()
@@ -55,6 +57,8 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True):
     caps: dict[str, tuple[int, float]] = {}
     held: dict[str, str] = {}
     half_life_s: float = HALF_LIFE_S
+    measures: dict[str, Measure] = {}
+    measuring: dict[str, tuple[str, ...]] = {}
 
     def is_withheld(self, key: str, grants: int) -> bool:
         """Whether nothing may be learnt under this key."""
@@ -78,6 +82,7 @@ class Lesson:
         "_grants",
         "_has_learnt",
         "_learning",
+        "_measures",
         "_now",
         "_profile",
         "_recent",
@@ -94,6 +99,7 @@ class Lesson:
         self._counts: dict[str, int] | None = None  # of its own once an event changes them
         self._weights: dict[str, float] | None = None
         self._views: dict[str, bytes] | None = None
+        self._measures: dict[str, Measured] | None = None
 
     def is_repeat(self, event: Event) -> bool:
         """Whether this event was learnt already, as far as the profile remembers."""
@@ -108,13 +114,8 @@ class Lesson:
         learning, grants, type_ = self._learning, self._grants, event.type
         if type_ not in learning.events or not grants & NEED_AN_ID:
             return False
-        if event.id:
-            mark, recent = hashed(event.id), self._recent
-            if mark in recent:
-                return False
-            recent.append(mark)
-            if len(recent) > MAX_RECENT:
-                del recent[:-MAX_RECENT]
+        if event.id and not self._is_new(hashed(event.id)):
+            return False
         self._has_learnt = True
         action = learning.carts.get(type_)
         if action and grants & FUNCTIONAL:
@@ -125,8 +126,20 @@ class Lesson:
             counts[type_] = min(counts.get(type_, 0) + 1, MAX_COUNT)
             if not learning.is_withheld(event.category, grants):
                 self._gain(event)
+                if type_ in learning.measuring:
+                    self._measure(event)
                 if not action and event.item and event.category in learning.known:
                     self._view(event)
+        return True
+
+    def _is_new(self, mark: int) -> bool:
+        """Whether an event's hash was not met; from now on it was."""
+        recent = self._recent
+        if mark in recent:
+            return False
+        recent.append(mark)
+        if len(recent) > MAX_RECENT:
+            del recent[:-MAX_RECENT]
         return True
 
     def learnt(self) -> Profile:
@@ -145,6 +158,8 @@ class Lesson:
             changes["interests"], changes["at_s"] = self._weights, self._now
         if self._views is not None and before.session is not None:
             changes["session"] = _replace(before.session, views=self._views)
+        if self._measures is not None:
+            changes["measures"] = self._measures
         return _replace(before, **changes)
 
     def _gain(self, event: Event) -> None:
@@ -164,6 +179,22 @@ class Lesson:
             if weight > 0.0:
                 weights[key] = weight
         weaken(weights)
+
+    def _measure(self, event: Event) -> None:
+        """Each measure that this event counts for; keys as interests have them."""
+        learning, session = self._learning, self._profile.session
+        session_s = session.started_s if session is not None else None
+        if (measures := self._measures) is None:
+            measures = self._measures = self._profile.measures.copy()
+        for name in learning.measuring[event.type]:
+            measure = learning.measures[name]
+            key = event.key(measure.per) if measure.per else ""
+            if measure.per and (
+                key not in learning.known or learning.is_withheld(key, self._grants)
+            ):
+                continue
+            kept = measures.pop(name, {})  # what was counted last comes last
+            measures[name] = counted(measure, kept, event, self._now, session_s)
 
     def _view(self, event: Event) -> None:
         """An event with item and category that leaves the cart alone: the item counts once."""

@@ -65,6 +65,19 @@ class Signal(_Written, frozen=True):
     cart: Literal["add", "remove", "clear"] | None = None
 
 
+class MeasureDecl(_Written, frozen=True):
+    """One of `count` and `last` (an event), `sum` and `max` (a field, `of` an event). per: a field
+    whose values are told apart. within: a duration or `session`."""
+
+    count: str = ""
+    sum: str = ""
+    max: str = ""
+    last: str = ""
+    of: str = ""
+    per: str = ""
+    within: str = ""
+
+
 class InterestSettings(_Written, frozen=True):
     half_life: str = "14d"
 
@@ -159,6 +172,7 @@ class Settings(_Written, frozen=True):
     attributes: dict[str, AttributeDecl] = {}
     sensitive_values: dict[str, list[str]] = {}
     signals: list[Signal] = []
+    measures: dict[str, MeasureDecl] = {}
     tags: dict[str, str] = {}
     interest: InterestSettings = InterestSettings()
     holdout: Holdout | None = None

@@ -6,7 +6,7 @@ epoch. A profile holds nothing that was not granted when it was learnt.
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 
@@ -19,6 +19,10 @@ IDLE_S = 30 * 60  # a session ends after half an hour without a visit, as analyt
 Value = TypeVar("Value")
 
 VIEW_BYTES = 3  # of an item's hash; two of eight items collide once in 600,000 sessions
+
+
+Cells: TypeAlias = tuple[tuple[int, int], ...]  # moment and number, the oldest first
+Measured: TypeAlias = dict[str, Cells]  # key, "" where there are none → cells; `decisions.measures`
 
 
 class Cart(msgspec.Struct, frozen=True):
@@ -50,9 +54,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
     visitor: a UUID, or "" for nobody. seen_s: when it last changed. at_s: the moment the
     `interests` (key → weight) stand for. counts: event type → how often. caps: rule id → when it
-    was seen, oldest first. recent: 32-bit hashes of the last eight event ids. customer: the key of
-    who signed in, 0 for nobody; known from before is *recognised*, and *authenticated* until
-    `authenticated_until_s`.
+    was seen, oldest first. measures: name → what was measured. recent: 32-bit hashes of the last
+    eight event ids. customer: the key of who signed in, 0 for nobody; known from before is
+    *recognised*, and *authenticated* until `authenticated_until_s`.
     """
 
     visitor: str = ""
@@ -68,6 +72,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     recent: tuple[int, ...] = ()
     customer: int = 0
     authenticated_until_s: int = 0
+    measures: dict[str, Measured] = {}
 
     @property
     def session_id(self) -> str:

@@ -23,6 +23,7 @@ from decisions.experiments import Units
 from decisions.facts import Facts
 from decisions.learn import hold, withdraw
 from decisions.ledger import NO_NAMES, Dictionary
+from decisions.measures import measured
 from decisions.profile import (
     NOBODY,
     Profile,
@@ -142,6 +143,8 @@ class Visit:
         if self.profile is not NOBODY:
             half_life_s = self.serving.learning.half_life_s
             sure |= profile_facts(self.profile, grants, self.now_s, half_life_s)
+            if self.profile.measures and grants & PERSONALIZATION:
+                sure |= measured(self.profile, self.serving.learning.measures, self.now_s)
         declared: dict[str, Any] = {}  # by the playbook, with types of its own
         if (member := self.member()) is not None:
             sure["segments"] = member.segments

@@ -250,6 +250,7 @@ class _Unbounded(Event, frozen=True):
     brand: str = ""
     price: float = 0.0
     quantity: int = 1
+    value: float = 0.0
     x: str = ""
     token: str = ""
 
@@ -291,8 +292,9 @@ def _out_of_bounds(event: Event) -> str:
     for name, most in _BOUNDS.items():
         if (length := len(getattr(event, name))) > most:
             return f"expected at most {most} characters, got {length} - at `$.{name}`"
-    if not 0.0 <= event.price <= MAX_PRICE:
-        return f"expected 0 <= price <= {MAX_PRICE:.0f}, got {event.price} - at `$.price`"
+    for name in ("price", "value"):
+        if not 0.0 <= (number := getattr(event, name)) <= MAX_PRICE:
+            return f"expected 0 <= {name} <= {MAX_PRICE:.0f}, got {number} - at `$.{name}`"
     if not 0 <= event.quantity <= MAX_QUANTITY:
         return f"expected 0 <= quantity <= {MAX_QUANTITY}, got {event.quantity} - at `$.quantity`"
     return "expected a type, got an empty one - at `$.type`"

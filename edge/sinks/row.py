@@ -52,6 +52,7 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     brand: str = ""
     price: float = 0.0
     quantity: int = 1
+    value: float = 0.0
     x: Decided | None = None
 
 

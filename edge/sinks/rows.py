@@ -110,6 +110,7 @@ def event_row(
         brand=event.brand,
         price=event.price,
         quantity=event.quantity,
+        value=event.value,
         x=decided,
         **about,
     )

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from decisions.ledger import COUNTER, KEY, RULE, UNKNOWN, Dictionary
+from decisions.ledger import COUNTER, KEY, MEASURE, RULE, UNKNOWN, Dictionary
 from decisions.profile import NO_CART, VIEW_BYTES, Cart, Profile, Session
 
 NOW_S = 1_795_000_000.0
 VISITOR = "01a1c0de-0000-7000-8000-00000000000a"
 KEYS = tuple(f"category-{number}" for number in range(40))
 EVENTS = tuple(f"event-{number}" for number in range(20))
+MEASURES = tuple(f"measure-{number}" for number in range(6))
 RULES = tuple(f"rule-{number}" for number in range(20))
 NAMES = Dictionary(
     (
         *(KEY + key for key in KEYS),
         *(COUNTER + event for event in EVENTS),
         *(RULE + rule for rule in RULES),
+        *(MEASURE + measure for measure in MEASURES),
     )
 )
 
@@ -58,4 +60,16 @@ profiles = st.builds(
     recent=st.lists(st.integers(0, 2**32 - 1), max_size=8).map(tuple),
     customer=st.integers(0, 2**64 - 1),
     authenticated_until_s=times,
+    measures=st.dictionaries(
+        st.sampled_from(MEASURES) | unknown,
+        st.dictionaries(
+            st.just("") | keys,
+            st.dictionaries(times, st.integers(1, 10**12), min_size=1, max_size=4).map(
+                lambda cells: tuple(sorted(cells.items()))
+            ),
+            min_size=1,
+            max_size=3,
+        ),
+        max_size=4,
+    ),
 )

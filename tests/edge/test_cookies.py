@@ -295,6 +295,10 @@ def test_a_rich_profile_stays_within_the_aim() -> None:
         at_s=NOW_S - 5,
         recent=tuple(2**32 - 1 - number for number in range(8)),
         caps={f"rule-{number}": (NOW - 40_000, NOW - 100) for number in range(5)},
+        measures={
+            f"measure-{number}": {"": tuple((NOW - step * n, 7) for n in range(7, -1, -1))}
+            for number, step in enumerate((450, 10_800, 75_600))
+        },
     )
     assert len(JAR.write_profile(rich, NAMES, NOW_S).partition(b";")[0]) <= AIM_PROFILE_BYTES
 

@@ -71,7 +71,7 @@ async def test_a_row_says_what_happened_under_which_grants() -> None:
     assert row == {
         "id": "e1", "type": "purchase", "received": NOW_S, "at": NOW_S, "grants": ["analytics"],
         "policy": "p1", "snapshot": 1, "page": "/done", "item": "i1", "category": "shoes",
-        "brand": "b", "price": 9.5, "quantity": 2, "x": row["x"],
+        "brand": "b", "price": 9.5, "quantity": 2, "value": 0.0, "x": row["x"],
     }  # fmt: skip
 
 
