@@ -1,8 +1,12 @@
-"""The calendar of one time zone, by arithmetic: a moment in; its hour, weekday and date out."""
+"""The calendar of one time zone, by arithmetic: a moment in; its hour, weekday and date out.
+
+The playbook's zone has one; a visitor's is made when the first of that zone comes.
+"""
 
 from __future__ import annotations
 
 import datetime
+import functools
 from zoneinfo import ZoneInfo
 
 _QUARTER_S = 900  # no zone has changed its offset within a quarter of an hour since 1972
@@ -56,3 +60,13 @@ class Calendar:
             offset = int((moment.utcoffset() or datetime.timedelta()).total_seconds())
             self._offset = (second // _QUARTER_S, offset)
         return second + offset
+
+
+@functools.lru_cache(maxsize=1_024)  # there are 600 zones
+def calendar_of(zone: str) -> Calendar | None:
+    """The calendar of a visitor's zone; None for what is no IANA name. The first look at a zone
+    reads its file; whoever lets strangers name zones must know the names."""
+    try:
+        return Calendar(zone)
+    except (LookupError, ValueError, OSError):
+        return None

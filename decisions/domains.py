@@ -12,10 +12,12 @@ from decisions.predicates import OneOf, Predicate, Span, Within
 
 WORDS: dict[str, tuple[str, ...]] = {
     "time.weekday": DAYS,
+    "local.weekday": DAYS,
     "device.kind": ("mobile", "tablet", "desktop", "bot"),
 }
 BOUNDS: dict[str, tuple[int, int | None]] = {  # of an attribute, or of the values of a map
     "time.hour": (0, 23),
+    "local.hour": (0, 23),
     "cart.items": (0, MAX_ITEMS),
     "cart.value": (0, None),
     "visitor.visits": (0, None),

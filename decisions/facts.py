@@ -18,7 +18,7 @@ import msgspec
 
 from decisions import schema as types
 from decisions.admission import Take, admission, sifting
-from decisions.clock import Calendar
+from decisions.clock import Calendar, calendar_of
 from decisions.consent import EVERYTHING, allows
 from decisions.errors import EvaluationError
 from decisions.rules.values import ABSENT
@@ -240,4 +240,22 @@ def _timing(clock: Calendar) -> dict[str, Derive]:
         "time.hour": reading(clock.hour),
         "time.weekday": reading(clock.weekday),
         "time.date": reading(clock.date),
+        "local.hour": _of_the_visitor(Calendar.hour),
+        "local.weekday": _of_the_visitor(Calendar.weekday),
+        "local.date": _of_the_visitor(Calendar.date),
     }
+
+
+def _of_the_visitor(read: Callable[[Calendar, float], Any]) -> Derive:
+    """The same by the visitor's own clock, where the zone is known."""
+
+    def derive(facts: Facts) -> Any:
+        now, zone = facts["now"], facts["local.zone"]
+        if now is ABSENT or zone is ABSENT or (calendar := calendar_of(zone)) is None:
+            return ABSENT
+        try:
+            return read(calendar, now)
+        except (ValueError, OverflowError):
+            return ABSENT  # the same
+
+    return derive

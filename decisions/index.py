@@ -32,7 +32,7 @@ from decisions.predicates import Clause, Lowered, Predicate
 
 BLOCK = 2_048  # clauses; wider: fewer ANDs at 10,000 rules, but more memory where values are many
 MAX_MASKS = 64  # remembered grant masks of a block: all there are of six bits
-LATE = ("tags", "time.", "now")  # derived when read, so asked only of clauses still alive
+LATE = ("tags", "time.", "local.", "now")  # derived when read, so asked only of clauses still alive
 
 
 class _PackedBlock(msgspec.Struct, frozen=True, array_like=True):

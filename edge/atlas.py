@@ -1,9 +1,9 @@
-"""A client's address in; country, continent, region and city out, by an mmdb file that may change.
+"""A client's address in; country, continent, region, city and time zone out, by an mmdb file.
 
-The file is copied beside the node's other files and mapped from there, one copy for all workers:
-whoever overwrites it in place cannot pull it from under them. At the start a file that is missing
-or broken is an error; later the last good one serves on. Addresses are in memory only, the last
-few thousand.
+The file may change. It is copied beside the node's other files and mapped from there, one copy for
+all workers: whoever overwrites it in place cannot pull it from under them. At the start a file that
+is missing or broken is an error; later the last good one serves on. Addresses are in memory only,
+the last few thousand.
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ NOWHERE = b""
 COPIES = "atlas-*.mmdb"
 MAX_FOUND = 4_096  # addresses that are remembered; then all are forgotten
 
-# In the order of context.PLACES: where a record of GeoIP2, GeoLite2 or DB-IP has each.
+# In the order of context.PLACES, where a record of GeoIP2, GeoLite2 or DB-IP has each.
 _RECORD = (
     ("country", "iso_code"),
     ("continent", "code"),
     ("subdivisions", 0, "iso_code"),
     ("city", "names", "en"),
+    ("location", "time_zone"),
 )
 
 Identity = tuple[int, int, int]  # time, size and inode

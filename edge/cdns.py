@@ -1,5 +1,5 @@
-"""Which headers of each CDN tell a visitor's place and address, and bots. Only names: nothing is
-read here.
+"""Which headers of each CDN tell a visitor's place, time zone and address, and bots. Only names:
+nothing is read here.
 
 A name is that of a header, or `header:key` for one that lists `key=value` pairs. Where each is
 documented stands in docs/operations.md.
@@ -11,13 +11,14 @@ from typing import NamedTuple
 
 
 class Cdn(NamedTuple):
-    """The headers of one CDN; "" is what it does not say. client: the visitor's address. bot: a
-    score, or a word, that tells bots from people."""
+    """The headers of one CDN; "" is what it does not say. zone: an IANA name. client: the visitor's
+    address. bot: a score, or a word, that tells bots from people."""
 
     country: str = "x-geo-country"
     region: str = "x-geo-region"
     city: str = "x-geo-city"
     continent: str = "x-geo-continent"
+    zone: str = "x-geo-timezone"
     client: str = ""
     bot: str = ""
 
@@ -30,6 +31,7 @@ CDNS = {
         "cf-region-code",
         "cf-ipcity",
         "cf-ipcontinent",
+        "cf-timezone",
         "cf-connecting-ip",
         "cf-bot-score",
     ),
@@ -38,14 +40,16 @@ CDNS = {
         "cloudfront-viewer-country-region",
         "cloudfront-viewer-city",
         "",
+        "cloudfront-viewer-time-zone",
         "cloudfront-viewer-address",
     ),
-    "fastly": Cdn(client="fastly-client-ip"),  # it sets none itself: the site's VCL does
+    "fastly": Cdn(zone="", client="fastly-client-ip"),  # it sets none itself: the VCL does
     "akamai": Cdn(
         "x-akamai-edgescape:country_code",
         "x-akamai-edgescape:region_code",
         "x-akamai-edgescape:city",
         "x-akamai-edgescape:continent",
+        "",  # it says EST, which is no zone of anybody's in summer
         "true-client-ip",
     ),
     "vercel": Cdn(
@@ -53,6 +57,7 @@ CDNS = {
         "x-vercel-ip-country-region",
         "x-vercel-ip-city",
         "x-vercel-ip-continent",
+        "x-vercel-ip-timezone",
         "x-vercel-forwarded-for",
     ),
 }

@@ -113,6 +113,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     region_header: Annotated[str, about("the same for the region")] = AUTO
     city_header: Annotated[str, about("the same for the city")] = AUTO
     continent_header: Annotated[str, about("the same for the continent")] = AUTO
+    zone_header: Annotated[str, about("the same for the time zone, an IANA name")] = AUTO
     mmdb: Annotated[
         str, about("mmdb file that tells the place by the address, where no header does")
     ] = ""

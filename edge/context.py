@@ -1,4 +1,5 @@
-"""Headers and page in; country, device, referrer, campaign out: flat facts that need no grant.
+"""Headers and page in; place, time zone, device, referrer, campaign out: flat facts that need no
+grant.
 
 Nothing is guessed: a header that is missing or not of the expected form gives no fact. The user
 agent itself goes nowhere: three words of it do.
@@ -7,6 +8,7 @@ agent itself goes nowhere: three words of it do.
 from __future__ import annotations
 
 import functools
+import importlib.resources
 import re
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
@@ -29,7 +31,14 @@ MAX_LIST = 1_024  # of a header that lists what it says
 MAX_SCORE = 4
 MAX_REMEMBERED, MAX_CONTEXTS = 1_024, 4_096  # bytes of what is remembered together, and how many
 
-PLACES = ("country", "continent", "region", "city")
+ZONE = "local.zone"
+PLACES = {  # setting → attribute
+    "country": "geo.country",
+    "continent": "geo.continent",
+    "region": "geo.region",
+    "city": "geo.city",
+    "zone": ZONE,
+}
 _COUNTRY = re.compile(rb"[A-Za-z]{2}")
 _NOWHERE = {b"XX", b"T1", b"ZZ", b"RESERVED"}  # what CDNs send for unknown, Tor, private addresses
 _PLACE = re.compile(r"[\w .,'()/-]{1,64}")
@@ -67,7 +76,7 @@ class Context:
 
     def __init__(self, config: Config) -> None:
         told = config.told._asdict()
-        places = [(f"geo.{name}", *cdns.parts(told[name])) for name in PLACES if told[name]]
+        places = [(PLACES[name], *cdns.parts(told[name])) for name in PLACES if told[name]]
         bot, self._bot_key = cdns.parts(told["bot"])
         self._bot_words = {word.lower().encode() for word in config.bot_values if word.isalpha()}
         ranges = [word.split("-") for word in config.bot_values if not word.isalpha()]
@@ -79,6 +88,7 @@ class Context:
         # Attribute, place of its header among the values, key in that header.
         self._places = [(name, said.index(header), key) for name, header, key in places]
         self.headers = (*said, b"user-agent", b"sec-ch-ua-mobile", b"accept-language")
+        zones()  # read now, not while somebody waits
         self._remembered: LRUCache[Values, dict[str, Any]] = LRUCache(MAX_CONTEXTS)
 
     def facts(
@@ -103,9 +113,9 @@ class Context:
             if raw and len(raw) <= MAX_PLACE and (value := _place(name, raw)):
                 facts[name] = value
         if self._atlas_at is not None and (told := said[self._atlas_at]):
-            for name, raw in zip(PLACES, told.split(b"\n"), strict=True):
-                if raw and (value := _place(f"geo.{name}", raw[:MAX_PLACE])):
-                    facts[f"geo.{name}"] = value
+            for name, raw in zip(PLACES.values(), told.split(b"\n"), strict=True):
+                if raw and (value := _place(name, raw[:MAX_PLACE])):
+                    facts[name] = value
         if agent:
             facts.update(device(agent[:MAX_AGENT], (hint or b"")[:MAX_HINT]))
         if self._bot_at is not None and self._is_of_bot(said[self._bot_at]):
@@ -139,6 +149,10 @@ def _page_facts(facts: dict[str, Any], page: wire.Page, query_keys: Collection[s
         facts.pop("locale", None)
         if spoken := locale(page.locale[:MAX_LANGUAGE]):
             facts["locale"] = spoken
+    if page.zone:  # the clock of the device beats what the network makes of its address
+        facts.pop(ZONE, None)
+        if page.zone in zones():
+            facts[ZONE] = page.zone
     if mark or page.query:
         _query_facts(facts, page, rest, query_keys)
 
@@ -164,6 +178,13 @@ def _host(url: str) -> str:
         return ""
 
 
+@functools.cache
+def zones() -> frozenset[str]:
+    """The names of all time zones; what else somebody sends never gets as far as a calendar."""
+    names = importlib.resources.files("tzdata").joinpath("zones")
+    return frozenset(names.read_text(encoding="utf-8").split())
+
+
 def _listed(raw: bytes | None, key: bytes) -> bytes:
     """The value of one key of `key=value,key=value`; b"" without it."""
     for pair in (raw or b"")[:MAX_LIST].split(b","):
@@ -182,6 +203,8 @@ def _place(name: str, raw: bytes) -> str:
     if b"%" in raw:  # CloudFront and Vercel encode what is not ASCII
         raw = unquote_to_bytes(raw)
     text = raw.decode("utf-8", "replace").strip()
+    if name == ZONE:
+        return text if text in zones() else ""
     return text if _PLACE.fullmatch(text) else ""
 
 

@@ -43,6 +43,7 @@ class Page(msgspec.Struct, frozen=True):
     query: Text | dict[Word, Text] = ""
     referrer: Text = ""
     locale: Short = ""
+    zone: Short = ""
 
 
 class VisitBody(msgspec.Struct, frozen=True):
@@ -208,13 +209,14 @@ def _within(name: str, text: str, most: int) -> None:
 def _check_page(page: Page) -> None:
     query = page.query if isinstance(page.query, str) else ""
     texts = len(page.path) + len(page.referrer) + len(query)
-    words = len(page.category) + len(page.locale)
+    words = len(page.category) + len(page.locale) + len(page.zone)
     if texts <= MAX_TEXT and words <= MAX_ID and query is page.query:
         return  # the usual page, in one look
     _within("page.path", page.path, MAX_TEXT)
     _within("page.category", page.category, MAX_WORD)
     _within("page.referrer", page.referrer, MAX_TEXT)
     _within("page.locale", page.locale, MAX_ID)
+    _within("page.zone", page.zone, MAX_ID)
     if isinstance(page.query, str):
         _within("page.query", page.query, MAX_TEXT)
         return
@@ -326,4 +328,5 @@ def page_of(asked: dict[str, str]) -> Page:
 
 
 _PAGE_KEYS = {"path": MAX_TEXT, "category": MAX_WORD, "referrer": MAX_TEXT, "locale": MAX_ID}
+_PAGE_KEYS["zone"] = MAX_ID
 NO_PAGE = Page()

@@ -35,6 +35,9 @@ KNOWN_WORDS: dict[str, tuple[str, str]] = {
     ),
     "time.weekday": ("one of mon, tue, wed, thu, fri, sat, sun", "mon|tue|wed|thu|fri|sat|sun"),
     "time.date": ("a date such as 2026-11-21", "[0-9]{4}-[0-9]{2}-[0-9]{2}"),
+    "local.weekday": ("one of mon, tue, wed, thu, fri, sat, sun", "mon|tue|wed|thu|fri|sat|sun"),
+    "local.date": ("a date such as 2026-11-21", "[0-9]{4}-[0-9]{2}-[0-9]{2}"),
+    "local.zone": ("an IANA time zone such as Europe/Paris", "[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*"),
     "geo.country": ("an ISO 3166 code such as FR", "[A-Z]{2}"),
     "geo.continent": ("one of AF, AN, AS, EU, NA, OC, SA", "AF|AN|AS|EU|NA|OC|SA"),
 }

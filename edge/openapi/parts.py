@@ -117,5 +117,6 @@ PAGE = [
     query("category", "What the page is about; longer than 128: left out"),
     query("referrer", "Where the visitor came from; longer than 2,048: left out"),
     query("locale", "Of the page; longer than 64: left out"),
+    query("zone", "Time zone of the page; longer than 64: left out"),
     query("preview", "A token of `edgewise preview`; one that does not hold is none"),
 ]

@@ -104,7 +104,7 @@
 
   function visit(about) {
     const meta = document.querySelector('meta[name="edgewise-category"]');
-    page = { path: location.pathname, category: meta ? meta.content : '', query: location.search.slice(1), referrer: document.referrer, ...about };
+    page = { path: location.pathname, category: meta ? meta.content : '', query: location.search.slice(1), referrer: document.referrer, zone: Intl.DateTimeFormat().resolvedOptions().timeZone, ...about };
     schedule(0, true);
   }
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decisions.clock import Calendar
+from decisions.clock import Calendar, calendar_of
 
 ZONES = ("UTC", "Europe/Paris", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kathmandu")
 YEAR_1972_S, YEAR_2100_S = 63_072_000, 4_102_444_800
@@ -50,3 +50,15 @@ def test_beyond_the_calendar_there_is_an_error_and_no_guess(now_s: float) -> Non
 def test_an_unknown_zone_is_refused() -> None:
     with pytest.raises((ZoneInfoNotFoundError, ValueError)):
         Calendar("Mars/Olympus_Mons")
+
+
+def test_the_calendar_of_a_visitors_zone_is_made_once() -> None:
+    tokyo = calendar_of("Asia/Tokyo")
+    assert tokyo is not None
+    assert tokyo is calendar_of("Asia/Tokyo")
+    assert tokyo.hour(0.0) == 9
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus_Mons", "../etc", "", "America", "a\0b"])
+def test_a_visitors_zone_that_is_none_has_no_calendar(zone: str) -> None:
+    assert calendar_of(zone) is None

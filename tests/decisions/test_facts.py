@@ -256,3 +256,30 @@ def test_a_clock_that_is_not_granted_is_absent_with_all_that_follows_from_it() -
 
 def test_unknown_bits_of_grants_open_nothing_new() -> None:
     assert GATE.opening(EVERYTHING | 1 << 20) is GATE.opening(EVERYTHING)
+
+
+def test_the_visitors_own_clock_is_read_where_the_zone_is_known() -> None:
+    facts = Gate(schema_of(), timezone="Europe/Paris").flat(
+        {"local.zone": "Asia/Tokyo"}, NOTHING, NOW_S
+    )
+
+    assert [facts[f"local.{name}"] for name in ("hour", "weekday", "date")] == [
+        20,
+        "wed",
+        "2026-11-18",
+    ]
+    assert facts["time.hour"] == 12
+
+
+def test_without_a_zone_or_a_moment_the_visitors_clock_is_absent() -> None:
+    gate = Gate(schema_of())
+    for zone, now_s in (("Asia/Atlantis", NOW_S), ("Asia/Tokyo", 1e12)):
+        facts = gate.flat({"local.zone": zone}, NOTHING, now_s)
+        assert facts["local.hour"] is facts["local.date"] is facts["local.weekday"] is ABSENT
+    assert gate.flat({}, NOTHING, NOW_S)["local.hour"] is ABSENT
+
+
+def test_what_a_fact_says_of_the_visitors_clock_beats_the_zone() -> None:
+    given = {"local": {"zone": "Asia/Tokyo", "hour": 3}}
+
+    assert Gate(schema_of()).facts(given, NOTHING, NOW_S)["local.hour"] == 3

@@ -17,7 +17,7 @@ from tests.edge.mmdb import mmdb, place
 from tests.edge.nodes import Node, publish, wait_until
 from tests.edge.shop import Shop
 
-LYON = place("FR", "ARA", "Lyon", "EU")
+LYON = place("FR", "ARA", "Lyon", "EU", "Europe/Paris")
 WORLD = {"203.0.113.0/24": LYON, "2001:db8:7::/48": place("DE"), "198.51.100.7/32": ["nonsense"]}
 
 
@@ -44,9 +44,9 @@ def replaced(file: Path, raw: bytes) -> None:
 @pytest.mark.parametrize(
     ("address", "found"),
     [
-        ("203.0.113.9", b"FR\nEU\nARA\nLyon"),
+        ("203.0.113.9", b"FR\nEU\nARA\nLyon\nEurope/Paris"),
         ("::ffff:203.0.113.9", NOWHERE),
-        ("2001:db8:7::1", b"DE\n\n\n"),
+        ("2001:db8:7::1", b"DE\n\n\n\n"),
         ("2001:db8:8::1", NOWHERE),
         ("192.0.2.1", NOWHERE),
         ("198.51.100.7", NOWHERE),
@@ -63,7 +63,7 @@ def test_an_address_is_somewhere_or_nowhere(file: Path, address: str, found: byt
 def test_what_a_record_says_stays_on_its_line(file: Path) -> None:
     replaced(file, mmdb({"203.0.113.0/24": place("FR", "A\nB", " Ly\ton ", "")}))
 
-    assert opened(file).find("203.0.113.9") == b"FR\n\nA B\nLy on"
+    assert opened(file).find("203.0.113.9") == b"FR\n\nA B\nLy on\n"
 
 
 def test_what_is_remembered_of_addresses_is_bounded(file: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_newer_file_is_taken_and_the_copy_before_it_goes(file: Path) -> None:
     assert atlas.is_newer
     atlas.refresh()
     assert not atlas.is_newer
-    assert atlas.find("203.0.113.9") == b"BE\n\n\n"
+    assert atlas.find("203.0.113.9") == b"BE\n\n\n\n"
     assert len(list((file.parent / "run").iterdir())) == 1
 
 
@@ -181,7 +181,7 @@ async def test_the_place_is_that_of_the_client_where_no_header_tells_one(file: P
     assert await promo(**{"x-forwarded-for": "203.0.113.9", "x-geo-country": "BE"}) == ""
     assert await promo(**{"x-forwarded-for": "203.0.113.9", "x-geo-country": "XX"}) == ""
     assert await promo(**{"x-forwarded-for": "192.0.2.1", "x-geo-country": "FR"}) != ""
-    assert await promo(**{"x-forwarded-for": "192.0.2.1", ":place": "FR\n\n\n"}) == ""
+    assert await promo(**{"x-forwarded-for": "192.0.2.1", ":place": "FR\n\n\n\n"}) == ""
 
 
 @pytest.mark.anyio

@@ -25,8 +25,18 @@ OHIO = {"geo.country": "US", "geo.region": "OH", "geo.city": "Cleveland", "geo.c
     [
         (
             "none",
-            {"x-geo-country": b"US", "x-geo-region": b"OH", "x-geo-city": b"Cleveland"},
-            {"geo.country": "US", "geo.region": "OH", "geo.city": "Cleveland"},
+            {
+                "x-geo-country": b"US",
+                "x-geo-region": b"OH",
+                "x-geo-city": b"Cleveland",
+                "x-geo-timezone": b"America/New_York",
+            },
+            {
+                "local.zone": "America/New_York",
+                "geo.country": "US",
+                "geo.region": "OH",
+                "geo.city": "Cleveland",
+            },
         ),
         (
             "cloudflare",
@@ -35,8 +45,9 @@ OHIO = {"geo.country": "US", "geo.region": "OH", "geo.city": "Cleveland", "geo.c
                 "cf-region-code": b"OH",
                 "cf-ipcity": b"Cleveland",
                 "cf-ipcontinent": b"NA",
+                "cf-timezone": b"America/New_York",
             },
-            OHIO,
+            OHIO | {"local.zone": "America/New_York"},
         ),
         (
             "cloudfront",
@@ -44,8 +55,14 @@ OHIO = {"geo.country": "US", "geo.region": "OH", "geo.city": "Cleveland", "geo.c
                 "cloudfront-viewer-country": b"BR",
                 "cloudfront-viewer-country-region": b"SP",
                 "cloudfront-viewer-city": b"S%C3%A3o Paulo",
+                "cloudfront-viewer-time-zone": b"America/Sao_Paulo",
             },
-            {"geo.country": "BR", "geo.region": "SP", "geo.city": "São Paulo"},
+            {
+                "local.zone": "America/Sao_Paulo",
+                "geo.country": "BR",
+                "geo.region": "SP",
+                "geo.city": "São Paulo",
+            },
         ),
         (
             "fastly",
@@ -65,8 +82,9 @@ OHIO = {"geo.country": "US", "geo.region": "OH", "geo.city": "Cleveland", "geo.c
                 "x-vercel-ip-country-region": b"OH",
                 "x-vercel-ip-city": b"Cleveland",
                 "x-vercel-ip-continent": b"NA",
+                "x-vercel-ip-timezone": b"America/New_York",
             },
-            OHIO,
+            OHIO | {"local.zone": "America/New_York"},
         ),
     ],
 )

@@ -108,6 +108,20 @@ def test_the_pages_own_locale_beats_the_browsers() -> None:
     assert CONTEXT.facts(headers, Page(locale="!")) == {}
 
 
+@pytest.mark.parametrize("zone", ["Europe/Atlantis", "../zones", "CEST", "europe/paris", "EU\x00"])
+def test_a_time_zone_that_is_none_gives_no_fact(zone: str) -> None:
+    assert CONTEXT.facts({b"x-geo-timezone": zone.encode()}, NO_PAGE) == {}
+    assert CONTEXT.facts({}, Page(zone=zone)) == {}
+
+
+def test_the_devices_time_zone_beats_that_of_its_address() -> None:
+    headers = {b"x-geo-timezone": b"Europe/Paris"}
+
+    assert CONTEXT.facts(headers, NO_PAGE) == {"local.zone": "Europe/Paris"}
+    assert CONTEXT.facts(headers, Page(zone="Asia/Tokyo")) == {"local.zone": "Asia/Tokyo"}
+    assert CONTEXT.facts(headers, Page(zone="nowhere")) == {}
+
+
 @given(
     st.dictionaries(
         st.sampled_from([b"x-geo-country", b"x-geo-city", b"user-agent", b"accept-language"]),

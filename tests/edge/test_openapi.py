@@ -91,7 +91,7 @@ def test_the_names_of_slots_in_a_query_are_those_that_the_route_takes() -> None:
 
 def test_the_limits_of_a_page_are_those_that_are_checked() -> None:
     fields = TOLD["components"]["schemas"]["Page"]["properties"]
-    for name in ("path", "category", "referrer", "locale"):
+    for name in ("path", "category", "referrer", "locale", "zone"):
         most = fields[name]["maxLength"]
         for length in (most, most + 1):
             body = json.dumps({"page": {name: "a" * length}}).encode()

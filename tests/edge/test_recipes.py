@@ -154,7 +154,10 @@ def test_nginx_caches_pages_and_never_the_fragments_in_them(tmp_path: Path) -> N
 
 @pytest.mark.needs("nginx")
 def test_nginx_hands_on_its_own_word_on_place_and_address(tmp_path: Path) -> None:
-    lies = {f"X-Geo-{name}": "Atlantis" for name in ("Country", "Region", "City", "Continent")}
+    lies = {
+        f"X-Geo-{name}": "Atlantis"
+        for name in ("Country", "Region", "City", "Continent", "Timezone")
+    }
     with served_by(Echo) as echo, served_by(Site) as site, nginx(tmp_path, echo, site) as url:
         forged = lies | {"X-Forwarded-For": "203.0.113.9", "X_Geo_City": "Atlantis"}
         told = httpx.get(f"{url}/_ew/healthz", headers=forged).text

@@ -350,3 +350,16 @@ async def swap(shop: Shop, version: int) -> None:
         return new
 
     assert await shop.served.look(Pointer(), opened, shop.clock)
+
+
+async def test_a_rule_reads_the_visitors_own_clock_from_header_page_and_query() -> None:
+    rules = [rule("evening", "local.hour >= 18", show="hero/shoes")]  # 11:06 UTC
+    shop = Shop(Served(snapshot(rules=rules)))
+    tokyo = shop.browser(**{"x-geo-timezone": "Asia/Tokyo"})
+    path = "/_ew/v1/fragments/hero"
+
+    evening = await tokyo.hero()
+    assert evening != await shop.browser().hero()
+    assert (await shop.browser().visit(zone="Asia/Tokyo"))["decisions"][0]["html"] == evening
+    assert (await shop.browser().send("GET", f"{path}?zone=Asia/Tokyo")).text == evening
+    assert (await tokyo.send("GET", f"{path}?zone=Europe/Paris")).text != evening

@@ -61,7 +61,14 @@ def test_a_body_out_of_bounds_is_refused_with_what_was_expected(
 
 def test_a_page_with_every_field_at_its_limit_is_read() -> None:
     text, word, id_ = "t" * 2_048, "w" * 128, "i" * 64
-    page = {"path": text, "referrer": text, "query": text, "category": word, "locale": id_}
+    page = {
+        "path": text,
+        "referrer": text,
+        "query": text,
+        "category": word,
+        "locale": id_,
+        "zone": id_,
+    }
     asked = {"slots": [word, "hero"], "page": page}
 
     body = wire.visit_body(msgspec.json.encode(asked), 2, 50)

@@ -21,6 +21,7 @@ class Edge:
     def __init__(self, page: Page, *replies: tuple[int, dict[str, Any]]) -> None:
         self.replies = list(replies)
         self.visits: list[list[str]] = []
+        self.page: dict[str, str] = {}
         page.route("**/*", self._answer)
 
     def _answer(self, route: Route) -> None:
@@ -30,7 +31,8 @@ class Edge:
         elif path == "/_ew/loader.js":
             route.fulfill(path=STATIC / "loader.min.js", content_type="text/javascript")
         elif path == "/_ew/v1/visit":
-            sent = json.loads(route.request.post_data or "")["events"]
+            body = json.loads(route.request.post_data or "")
+            sent, self.page = body["events"], body["page"]
             self.visits.append([event["id"] for event in sent])
             status, reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
             route.fulfill(status=status, json=reply)
@@ -103,3 +105,15 @@ def test_a_choice_is_sent_as_grants_or_as_a_tc_string(
 
     assert (sent.value.method, sent.value.post_data_json) == ("PUT", body)
     page.context.close()
+
+
+def test_a_page_says_in_which_time_zone_its_device_is(browser: Browser) -> None:
+    page = browser.new_context(timezone_id="Asia/Tokyo").new_page()
+    edge = Edge(page, TAKEN)
+    page.goto("https://shop.example/")
+    page.wait_for_function("window.edgewise")
+
+    page.evaluate("edgewise.event('article_read')")
+    page.wait_for_timeout(300)
+
+    assert edge.page["zone"] == "Asia/Tokyo"
