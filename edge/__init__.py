@@ -11,6 +11,7 @@ Read in this order; a module imports only from the ones above it:
     openapi       what the public listener answers, for tools (a package)
     exchange      one HTTP exchange: body in within its limit, reply out, who may write
     atlas         where an address is, by an mmdb file
+    cors          pages of other origins: who may ask from there, and read the reply
     proxies       whose word counts about a visitor's place and address
     keyring       the secrets that sign: a JWKS in, keys out; reloads while serving
     tokens        HS256 JWTs: sign, verify, why not

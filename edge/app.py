@@ -24,6 +24,7 @@ from edge.choosing import terms_of
 from edge.config import Config
 from edge.context import Context
 from edge.cookies import CookieJar, new_visitor
+from edge.cors import Cors
 from edge.erasures import Erasures
 from edge.errors import Refused
 from edge.exchange import Receive, Reply, Scope, Send
@@ -156,6 +157,7 @@ class Edge:
             routes=self._routes(paths), exception_handlers={HTTPException: _told}
         )
         self._other.router.redirect_slashes = False  # it would send people where `Host` says
+        self._cors = Cors(services.config.origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers one request, or lives through a lifespan."""
@@ -163,12 +165,14 @@ class Edge:
             await self._lifespan(scope, receive, send)
             return
         method, path = scope["method"], scope["path"]
+        if self._cors.lets_somebody:
+            send = self._cors.readable(scope, send)
         if method == "GET" and path.startswith(self._slot):
             entry: Entry | None = _FRAGMENT
         else:
             entry = self._hot.get((method, path))
-        if entry is None:  # HEAD, 404, 405
-            await self._other(scope, receive, send)
+        if entry is None:
+            await self._seldom(scope, receive, send)
             return
         if method == "GET":  # no body to wait for
             reply = self._reply(entry, scope, self._headers(scope), b"")
@@ -178,6 +182,14 @@ class Edge:
             {"type": "http.response.start", "status": reply.status, "headers": reply.headers}
         )
         await send({"type": "http.response.body", "body": reply.body})
+
+    async def _seldom(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Preflights, HEAD, 404, 405."""
+        if reply := self._cors.preflight(scope):
+            self._count((REPLIES, "preflight", reply.status))
+            await exchange.send_reply(send, reply)
+        else:
+            await self._other(scope, receive, send)
 
     async def _answer(self, entry: Entry, scope: Scope, receive: Receive) -> Reply:
         headers, body = self._headers(scope), b""

@@ -95,7 +95,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         about("Global Vendor List id that TC strings are asked for; 0: for the publisher itself"),
     ] = 0
     origins: Annotated[
-        tuple[str, ...], about("other origins whose pages may write, such as https://m.example.com")
+        tuple[str, ...],
+        about("other origins whose pages may ask and write, such as https://m.example.com"),
     ] = ()
     trusted_proxies: Annotated[
         tuple[str, ...],
@@ -308,6 +309,7 @@ def _typed(kind: Any, value: Any, place: str) -> Any:
 
 
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+(?::\w+)?")
+_ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(?::\d{1,5})?")
 _SCORES = re.compile(r"\d{1,4}-\d{1,4}")
 _AT_LEAST = {"port": 0, "workers": 1, "max_body_bytes": 1_024, "max_query_bytes": 256}
 _AT_LEAST |= dict.fromkeys(("max_events", "max_slots", "log_queue", "events_per_minute"), 1)
@@ -334,6 +336,10 @@ def _checked(config: Config) -> Config:
         raise SettingError(f"expected log_bytes >= {least}, {what}, got {config.log_bytes}")
     host_and_port(config.admin)
     _check_proxies(config)
+    for origin in config.origins:
+        if not _ORIGIN.fullmatch(origin):
+            what = "expected an origin such as https://m.example.com"
+            raise SettingError(f"{what}, got {origin!r} - at origins")
     return config
 
 

@@ -15,6 +15,7 @@ NEVER_STORED: Headers = [
     (b"cache-control", b"private, no-store"),
     (b"cdn-cache-control", b"no-store"),
     (b"x-content-type-options", b"nosniff"),
+    (b"cross-origin-resource-policy", b"same-origin"),
 ]
 TYPE = "https://edgewise.dev/problems/"  # an identifier, explained in docs/http-api.md
 

@@ -89,8 +89,9 @@ def header(description: str, *, required: bool = True, **schema: Any) -> Json:
     return {"description": description, "required": required, "schema": told}
 
 
-def request_header(name: str, description: str) -> Json:
-    return {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
+def request_header(name: str, description: str, *words: str) -> Json:
+    schema: Json = {"type": "string", "enum": words} if words else {"type": "string"}
+    return {"name": name, "in": "header", "description": description, "schema": schema}
 
 
 def query(name: str, description: str) -> Json:
@@ -104,12 +105,21 @@ NEVER_STORED = {
 PERSONAL = NEVER_STORED | {
     "Server-Timing": header("How long deciding took, ms", pattern=r"^decide;dur=\d+\.\d{3}$")
 }
-FRAGMENT: Json = {}
+FRAGMENT = {
+    "Content-Security-Policy": header("Of HTML: opened by itself, nothing runs", required=False)
+}
 NEW_COOKIE = {"Set-Cookie": header("`consent` or `user_interest_score`, new", required=False)}
 RETRY = {"Retry-After": header("Seconds", pattern=r"^[1-9]\d*$")}
 FROM_A_PAGE = [
     request_header("Origin", "Of the page that asks, as browsers say it"),
-    request_header("Sec-Fetch-Site", "The same; with neither, no page asks"),
+    request_header(
+        "Sec-Fetch-Site",
+        "The same, in one word; with neither, no page asks",
+        "same-origin",
+        "same-site",
+        "cross-site",
+        "none",
+    ),
 ]
 GPC = request_header("Sec-GPC", "`1` takes away what the site's settings say")
 PAGE = [

@@ -43,7 +43,7 @@ def loader(services: Services, __: Scope, headers: dict[bytes, bytes], ___: byte
     """200 with the script, or 304 for who has it. Anybody may keep it for five minutes."""
     if services.config.dev:
         size = (b"content-length", b"%d" % len(_RELOADING))
-        return Reply(200, [_JAVASCRIPT, size, _NO_STORE], _RELOADING)
+        return Reply(200, [_JAVASCRIPT, size, _NO_STORE, _NO_SNIFFING], _RELOADING)
     common: Headers = [
         (b"etag", _ETAG),
         (b"cache-control", b"public, max-age=300, stale-while-revalidate=86400"),
@@ -72,7 +72,7 @@ def gpc(_: Services, __: Scope, ___: dict[bytes, bytes], ____: bytes) -> Reply:
         (b"content-type", b"application/json"),
         (b"content-length", b"%d" % len(_GPC)),
         (b"cache-control", b"public, max-age=86400"),
-        (b"x-content-type-options", b"nosniff"),
+        _NO_SNIFFING,
     ]
     return Reply(200, headers, _GPC)
 
@@ -94,4 +94,6 @@ def readiness(services: Services, _: Scope, __: dict[bytes, bytes], ___: bytes) 
 
 
 def _said(status: int, text: bytes) -> Reply:
-    return Reply(status, [_TEXT, (b"content-length", b"%d" % len(text)), _NO_STORE], text)
+    return Reply(
+        status, [_TEXT, (b"content-length", b"%d" % len(text)), _NO_STORE, _NO_SNIFFING], text
+    )

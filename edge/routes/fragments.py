@@ -11,11 +11,19 @@ import time
 from edge import answers, wire
 from edge.errors import Refused
 from edge.exchange import Reply, Scope
+from edge.problems import Headers
 from edge.services import Services
 
 PREVIEW = "preview"
 _PREVIEWED = b"preview="
-_HTML = (b"content-type", b"text/html; charset=utf-8")
+# Who opens a fragment as a page of its own looks at it: nothing in it runs. Where it is part of a
+# page, that page's policy counts, and not this one.
+_LOOKED_AT = b"default-src 'none'; img-src *; style-src 'unsafe-inline'; sandbox"
+_HTML: Headers = [
+    (b"content-type", b"text/html; charset=utf-8"),
+    (b"content-security-policy", _LOOKED_AT),
+]
+_JSON: Headers = [answers.JSON]
 
 
 def many(services: Services, scope: Scope, headers: dict[bytes, bytes], _: bytes) -> Reply:
@@ -54,13 +62,13 @@ def one(services: Services, scope: Scope, headers: dict[bytes, bytes], _: bytes)
         answers.log(visit, marks, shown.decision, row_id)
         services.intake.log(visit)
     body = shown.text.encode()
-    kind = answers.JSON if shown.is_json else _HTML
-    return Reply(200, [kind, *answers.personal(services, started_ns, len(body))], body)
+    kind = _JSON if shown.is_json else _HTML
+    return Reply(200, [*kind, *answers.personal(services, started_ns, len(body))], body)
 
 
 def empty(services: Services) -> Reply:
     """Nothing, politely."""
-    return Reply(200, [_HTML, *answers.personal(services, time.perf_counter_ns(), 0)], b"")
+    return Reply(200, [*_HTML, *answers.personal(services, time.perf_counter_ns(), 0)], b"")
 
 
 def none(services: Services) -> Reply:

@@ -50,6 +50,9 @@ def preview(services: Services, _: Scope, __: dict[bytes, bytes], ___: bytes) ->
     headers: Headers = [
         (b"content-type", b"text/html; charset=utf-8"),
         (b"cache-control", b"no-store"),
+        (b"x-content-type-options", b"nosniff"),
+        (b"content-security-policy", b"frame-ancestors 'none'"),
+        (b"referrer-policy", b"same-origin"),
     ]
     body = text.encode()
     return exchange.Reply(200, [*headers, (b"content-length", b"%d" % len(body))], body)

@@ -55,6 +55,9 @@ def test_text_becomes_numbers_truth_and_lists() -> None:
         ({"opt_out_grants": "analytics"}, {}, "expected consent_days >= 365, .* got 182"),
         ({"gpc": "off"}, {}, "expected one of marketing, strict, got 'off' - at gpc"),
         ({"tcf_vendor": "65536"}, {}, "expected 0 <= tcf_vendor < 65536, got 65536"),
+        ({"origins": "https://a.example/"}, {}, "expected an origin such as .* - at origins"),
+        ({"origins": "https://a.example, *"}, {}, "got '\\*' - at origins"),
+        ({"origins": "https://A.example"}, {}, "got 'https://A.example' - at origins"),
         ({"prot": "1"}, {}, "expected a setting, got 'prot' - at --prot"),
     ],
 )

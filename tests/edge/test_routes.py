@@ -19,6 +19,7 @@ PERSONAL = {
     "cache-control": "private, no-store",
     "cdn-cache-control": "no-store",
     "x-content-type-options": "nosniff",
+    "cross-origin-resource-policy": "same-origin",
 }
 
 
@@ -39,6 +40,7 @@ async def test_a_fragment_is_the_html_of_one_slot() -> None:
     assert (reply.status_code, reply.text) == (200, "<p>Bonjour</p>")
     assert reply.headers["content-type"] == "text/html; charset=utf-8"
     assert reply.headers["server-timing"].startswith("decide;dur=")
+    assert reply.headers["content-security-policy"].endswith("; sandbox")
     assert dict(reply.headers).items() >= PERSONAL.items()
 
 
