@@ -34,5 +34,6 @@ Read in this order; a module imports only from the ones above it:
     eventfiles    event files of a folder or a store in, rows out, each once
     spool         the event files on a node's disk: ended, packed, kept within their bytes
     upload        event files from a spool into a store
+    retention     event rows that nobody may use any more leave the store
     build         data in, a signed snapshot out (a package with a map of its own)
 """

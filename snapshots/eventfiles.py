@@ -8,10 +8,10 @@ is no row, and a file that is cut off.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from hashlib import blake2b
 from pathlib import Path
 from typing import Generic, NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
@@ -33,7 +33,8 @@ HOUR_S, DAY_S = 3_600.0, 86_400.0
 REMEMBERED = 4_000_000  # rows; repeats come within minutes, and ~0.1 KiB is kept of each
 
 NAME = re.compile(
-    r"[A-Za-z0-9._-]+-[0-9]+-(?P<seq>[0-9]{1,15})(-[0-9a-f]{32})?\.ndjson(\.zst)?", re.ASCII
+    r"[A-Za-z0-9._-]+-[0-9]+-(?P<seq>[0-9]{1,15})(?P<hash>-[0-9a-f]{32})?\.ndjson(\.zst)?",
+    re.ASCII,
 )
 _HOUR = re.compile(r"events/dt=(\d{4}-\d\d-\d\d)/hour=(\d\d)/[^/]+", re.ASCII)
 _PIECE = 256 * 2**10
@@ -164,6 +165,14 @@ def hour_of(path: str) -> float | None:
         return None
 
 
+def beside(path: str, data: bytes) -> str:
+    """Where a file goes whose own path is taken, or that is written anew: named after its hash."""
+    match = NAME.fullmatch(path.rpartition("/")[2])
+    was = (match["hash"] or "") if match else ""
+    hash_ = hashlib.sha256(data).hexdigest()[:32]
+    return f"{path.removesuffix(PACKED).removesuffix(was)}-{hash_}{PACKED}"
+
+
 def path_of(first_s: float, name: str) -> str:
     """Where a file belongs in a store: in the UTC hour of its first row."""
     at = datetime.fromtimestamp(first_s, UTC)
@@ -230,7 +239,7 @@ def _key(row: Identified) -> bytes:
     nobody in particular may share it, but not the moment."""
     moment = repr(row.received) if row.type == SERVED else ""
     text = f"{row.visitor}\n{moment}\n{row.id}"
-    return blake2b(text.encode(), digest_size=12).digest()
+    return hashlib.blake2b(text.encode(), digest_size=12).digest()
 
 
 def lines(data: bytes, path: str) -> Iterator[bytes]:

@@ -10,14 +10,13 @@ Nothing is overwritten, nothing is lost, rows may come twice, and readers take e
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import math
 from collections.abc import Callable, Sequence
 
 import msgspec
 
 from snapshots.errors import AlreadyThere, Malformed, SnapshotError, StoreUnavailable
-from snapshots.eventfiles import NAME, PACKED, lines, path_of
+from snapshots.eventfiles import NAME, PACKED, beside, lines, path_of
 from snapshots.polling import next_poll_s
 from snapshots.spool import Spool, Waiting, stem
 from snapshots.store import Store
@@ -127,10 +126,9 @@ class Uploader:
         except AlreadyThere:
             if _is_there(store, path, data):
                 return
-            name = hashlib.sha256(data).hexdigest()[:32]
             self._set(beside=self.status.beside + 1)
             with contextlib.suppress(AlreadyThere):  # of a life before: its name is its bytes
-                store.create(f"{path.removesuffix(PACKED)}-{name}{PACKED}", data)
+                store.create(beside(path, data), data)
 
     def _make_small(self, waiting: Sequence[Waiting], goes_on: Callable[[], bool]) -> None:
         """While the store is away: the disk lasts five times as long. A full one has no room for

@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from snapshots.errors import StoreUnavailable
+from snapshots.eventfiles import Logged, StoredEvents, path_of, read_rows
+from snapshots.retention import Ages, grants_left, retain
+from snapshots.spool import compress
+from snapshots.store import MemoryStore
+from tests.snapshots.bundles import NOW_S, Clock
+from tests.snapshots.test_eventfiles import line
+
+DAY_S = 86_400.0
+ALL = ["functional", "analytics", "personalization"]
+AGES = Ages(90, {"analytics": 30, "sensitive": 10})
+ANN, BEN = "00000000000000aa", "00000000000000bb"
+
+
+def row(id_: str, days: float, grants: list[str] | None = None, **more: Any) -> bytes:
+    """A line of so many days ago."""
+    kept = {"grants": ALL if grants is None else grants} | more
+    return line(id_, received=NOW_S - days * DAY_S, **kept)
+
+
+def laid(*files: list[bytes], days: float = 0.0) -> MemoryStore:
+    """A store with these files of an hour so many days ago."""
+    store = MemoryStore(Clock(NOW_S))
+    for number, lines in enumerate(files):
+        at_s = json.loads(lines[0])["received"] if lines else NOW_S - days * DAY_S
+        store.create(path_of(at_s, f"paris-2-{number}.ndjson.zst"), compress(b"".join(lines)))
+    return store
+
+
+def kept(store: MemoryStore) -> dict[str, list[str]]:
+    """Row → its grants."""
+    return {placed.row.id: placed.row.grants for placed in read_rows(StoredEvents(store), Logged)}
+
+
+@pytest.mark.parametrize(
+    ("days", "grants", "type_", "left"),
+    [
+        (1, ALL, "served", ALL),
+        (30, ALL, "served", ALL),
+        (31, ALL, "served", ["functional", "personalization"]),
+        (91, ALL, "served", None),
+        (31, ["analytics"], "served", None),
+        (9, ["analytics", "sensitive"], "served", ["analytics", "sensitive"]),
+        (11, ["analytics", "sensitive"], "served", None),
+        (31, ["of a later release"], "served", ["of a later release"]),
+        (89, [], "served", []),
+        (91, [], "served", None),
+        (89, ["analytics", "sensitive"], "erase", ["analytics", "sensitive"]),
+        (91, ALL, "erase", None),
+        (-400, ALL, "served", ALL),
+    ],
+)
+def test_a_row_is_kept_for_its_purposes_until_their_ages_and_what_was_sensitive_no_longer(
+    days: float, grants: list[str], type_: str, left: list[str] | None
+) -> None:
+    one = Logged(id="a", type=type_, received=NOW_S - days * DAY_S, grants=grants)
+    assert grants_left(one, AGES, NOW_S) == left
+
+
+def test_a_file_whose_last_possible_row_is_too_old_goes_unread() -> None:
+    store = laid([row("old", 92)], [row("older than all", 90.5)], [row("young", 1)])
+    (old, *_) = store.list("events/")
+    store.objects[old] = b"not even readable"
+
+    told = retain(store, AGES, now_s=NOW_S)
+
+    assert sorted(kept(store)) == ["young"]
+    assert old in told.removed
+    assert len(told.removed) == 2
+    assert (told.rows, told.left) == (1, [])
+
+
+def test_a_file_that_holds_both_is_written_anew_without_what_is_too_old() -> None:
+    store = laid(
+        [row("a", 31, ["analytics"]), row("b", 31), row("c", 31, item="i7", extra={"k": 1})]
+    )
+    (before,) = store.list("events/")
+    size = len(store.objects[before])
+
+    told = retain(store, AGES, now_s=NOW_S)
+
+    (after,) = store.list("events/")
+    assert told.rewritten == [before]
+    assert after.startswith(before.removesuffix(".ndjson.zst") + "-")
+    assert kept(store) == {id_: ["functional", "personalization"] for id_ in "bc"}
+    assert (told.rows, told.narrowed) == (1, 2)
+    assert told.bytes == size - len(store.objects[after])
+    (placed,) = (one for one in read_rows(StoredEvents(store), Logged) if one.row.id == "c")
+    was = json.loads(row("c", 31, item="i7", extra={"k": 1}))
+    assert json.loads(placed.raw) == was | {"grants": ["functional", "personalization"]}
+
+    again = retain(store, AGES, now_s=NOW_S)
+    assert (again.removed, again.rewritten, store.list("events/")) == ([], [], [after])
+    retain(store, AGES, now_s=NOW_S + 40 * DAY_S)
+    assert store.list("events/") == [after]
+    retain(store, Ages(60), now_s=NOW_S + 40 * DAY_S)
+    assert store.list("events/") == []
+
+
+def test_a_file_is_renamed_after_its_hash_once_however_often_it_is_written_anew() -> None:
+    store = laid([row("a", 31, ["analytics"]), row("b", 31), row("c", 30.9)])
+    retain(store, Ages(90, {"analytics": 30, "personalization": 31}), now_s=NOW_S)
+    retain(store, Ages(90, {"analytics": 30, "personalization": 31}), now_s=NOW_S + DAY_S)
+    (path,) = store.list("events/")
+    assert len(path.rpartition("/")[2]) == len("paris-2-0-.ndjson.zst") + 32
+    assert kept(store) == {id_: ["functional"] for id_ in "bc"}
+
+
+def test_young_files_are_not_even_read() -> None:
+    store = laid([row("a", 9)], [row("b", 0)])
+    for path in store.objects:
+        store.objects[path] = b"not readable"
+    assert retain(store, AGES, now_s=NOW_S).left == []
+
+
+def test_a_dry_run_finds_the_same_and_changes_nothing() -> None:
+    store = laid([row("a", 31, ["analytics"]), row("b", 31)], [row("c", 99)], [row("d", 90.5)])
+    before = dict(store.objects)
+    found = retain(store, AGES, now_s=NOW_S, is_dry=True)
+    assert store.objects == before
+    assert found == retain(store, AGES, now_s=NOW_S)
+    assert store.objects != before
+
+
+def test_rows_of_who_is_forgotten_go_and_that_they_asked_stays() -> None:
+    store = laid(
+        [
+            row("a", 5, visitor=ANN),
+            row("b", 5, visitor=BEN),
+            row("c", 5, visitor=BEN, customer=ANN),
+            row("asked", 5, [], type_="erase", visitor=ANN, customer=ANN),
+        ],
+        [row("d", 0.5, visitor=ANN)],
+        [row("back", 0.4, customer=ANN, visitor=BEN)],
+    )
+    asked_s = int(NOW_S - 0.5 * DAY_S)
+
+    told = retain(store, Ages(90), now_s=NOW_S, erased={int(ANN, 16): asked_s})
+
+    assert sorted(kept(store)) == ["asked", "b", "back"]
+    assert (told.rows, told.erased, len(told.removed), len(told.rewritten)) == (3, 3, 1, 1)
+
+
+def test_what_was_written_long_after_the_last_erasure_is_not_read_for_it() -> None:
+    store = laid([row("a", 0.5, visitor=BEN)])
+    (path,) = store.objects
+    store.objects[path] = b"not readable"
+    asked_s = int(NOW_S - 2 * DAY_S)
+    assert retain(store, Ages(90), now_s=NOW_S, erased={1: asked_s}).left == []
+
+
+@pytest.mark.parametrize(
+    ("bad", "why"),
+    [
+        (b"no zstd", "expected a zstd frame"),
+        (compress(b"{}\n"), "missing required field `id` - at .*:1"),
+        (compress(row("x", 31, visitor="of another making")), "expected a hash of 16 hex digits"),
+    ],
+)
+def test_a_file_that_cannot_be_read_stays_and_is_told(bad: bytes, why: str) -> None:
+    store = laid([row("a", 31, ["analytics"])], [row("b", 31)])
+    first, _ = store.list("events/")
+    store.objects[first] = bad
+
+    told = retain(store, AGES, now_s=NOW_S, erased={1: 1})
+
+    assert store.objects[first] == bad
+    assert len(told.left) == 1
+    assert re.search(why, told.left[0])
+    assert len(told.rewritten) == 1, "the others are gone over all the same"
+
+
+class Ending(MemoryStore):
+    """Ends the run at the nth change."""
+
+    def __init__(self, left: int) -> None:
+        super().__init__(Clock(NOW_S))
+        self.left = left
+
+    def create(self, path: str, data: bytes) -> None:
+        self._count()
+        super().create(path, data)
+
+    def delete(self, path: str) -> None:
+        self._count()
+        super().delete(path)
+
+    def _count(self) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise StoreUnavailable("killed")
+
+
+@pytest.mark.parametrize("changes", [0, 1, 2, 3])
+def test_a_run_that_ends_anywhere_loses_no_row_and_the_next_one_ends_it(changes: int) -> None:
+    store = Ending(changes)
+    for path, data in laid(
+        [row("a", 31, ["analytics"]), row("b", 31)], [row("c", 31), row("d", 30)]
+    ).objects.items():
+        store.objects[path] = data
+
+    with pytest.raises(StoreUnavailable):
+        retain(store, AGES, now_s=NOW_S)
+    assert {"b", "c", "d"} <= kept(store).keys()
+    store.left = 99
+    retain(store, AGES, now_s=NOW_S)
+
+    assert kept(store) == {
+        "b": ["functional", "personalization"],
+        "c": ["functional", "personalization"],
+        "d": ALL,
+    }
+    assert len(store.list("events/")) == 2
+
+
+def test_what_another_run_took_meanwhile_is_no_error() -> None:
+    class Twice(MemoryStore):
+        def read(self, path: str, max_bytes: int) -> bytes:
+            self.delete(path)
+            return super().read(path, max_bytes)
+
+    store = Twice(Clock(NOW_S))
+    store.objects = laid([row("a", 31)]).objects
+    assert retain(store, AGES, now_s=NOW_S).rewritten == []
+
+
+def test_a_file_of_a_clock_that_was_ahead_is_told_and_left() -> None:
+    store = MemoryStore(Clock(NOW_S))
+    path = path_of(NOW_S + 1_000 * DAY_S, "paris-2-1.ndjson.zst")
+    store.create(path, compress(row("a", -1_000)))
+    told = retain(store, AGES, now_s=NOW_S)
+    assert list(kept(store)) == ["a"]
+    assert told.left == [f"expected an hour that has been, a node's clock was ahead - at {path}"]
