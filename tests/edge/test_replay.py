@@ -17,9 +17,13 @@ from edge.exposure import Exposure, Exposures, visitor_hash
 from edge.keyring import KeyFile
 from edge.published import Published
 from edge.refresh import Names, Served
+from edge.sinks.row import Decided, Row, encode
 from edge.wire import NO_PAGE
+from snapshots.eventfiles import EVENTS, path_of
 from snapshots.manifest import version_path
 from snapshots.snapshot import Snapshot
+from snapshots.spool import compress
+from snapshots.store import open_writable
 from tests.edge.nodes import publish
 from tests.edge.shop import Browser
 
@@ -111,6 +115,61 @@ def test_what_caps_had_counted_is_given(site: Site, capsys: pytest.CaptureFixtur
     assert site.replay(x, RESCUED, *["--seen", "cart-rescue=-60s"] * 3) == 0
     assert site.replay(x, RESCUED, "--seen", "cart-rescue") == 2
     assert "expected RULE=TIME" in capsys.readouterr().err
+
+
+def logged(site: Site, *rows: Row) -> str:
+    """A store's event files with these rows."""
+    data = compress(b"".join(encode(row) + b"\n" for row in rows))
+    where = site.folder / "logs"
+    store = open_writable(str(where))
+    store.create(path_of(rows[0].received, f"paris-2-{len(store.list(EVENTS))}.ndjson.zst"), data)
+    return str(where)
+
+
+def row(id_: str, type_: str, at_s: float, rule: str = "", visitor: str = "aa") -> Row:
+    decided = Decided(snapshot=1, slot="hero", rule=rule)
+    grants = ["functional", "personalization"]
+    return Row(id=id_, type=type_, received=at_s, visitor=visitor, grants=grants, x=decided)
+
+
+def test_the_log_gives_grants_moment_and_what_was_seen(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    x = site.x(RESCUED, seen=[("cart-rescue", NOW - 60.0)] * 3)
+    words = ["replay", x, "--facts", str(site.folder / "facts.json")]
+    words += ["--store", str(site.folder / "store"), "--keys", str(site.folder / "keys")]
+    (site.folder / "facts.json").write_text(json.dumps(RESCUED))
+    where = logged(site, *(row(f"s{n}", "seen", NOW - 60.0 - n, "cart-rescue") for n in range(2)))
+    others = [
+        row("s0", "seen", NOW - 60.0, "cart-rescue"),  # once more
+        row("s3", "seen", NOW - 50.0, "cart-rescue", visitor="bb"),
+        row("s4", "seen", NOW - 50.0),
+        row("s5", "seen", NOW + 9.0, "cart-rescue"),
+    ]
+    logged(site, *others, row(x, "product_view", NOW + 0.5), row(x, "served", NOW + 0.5))
+
+    assert main([*words, "--events", where]) == 1, "twice is not yet the cap"
+    assert "not reproduced" in capsys.readouterr().out
+    logged(site, row("s6", "seen", NOW - 3_600.0, "cart-rescue"))
+    assert main([*words, "--events", where]) == 0
+    assert "reproduced: hero shows" in capsys.readouterr().out
+    assert main([*words, "--events", where, "--grants", "functional"]) == 1
+    assert "these are not the facts (with their grants)" in capsys.readouterr().err
+
+
+def test_a_visitor_without_a_name_has_seen_nothing(site: Site) -> None:
+    x = site.x(RESCUED)
+    seen = [row(f"s{n}", "seen", NOW - 9.0, "cart-rescue", visitor="") for n in range(3)]
+    where = logged(site, *seen, row(x, "served", NOW + 0.25, visitor=""))
+    assert site.replay(x, RESCUED, "--events", where) == 0
+
+
+def test_a_decision_that_is_not_in_the_log_is_said_so(
+    site: Site, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = logged(site, row("another", "served", NOW + 0.5))
+    assert site.replay(site.x(RESCUED), RESCUED, "--events", where) == 1
+    assert f"expected a row of this decision, found none - at {where}" in capsys.readouterr().err
 
 
 def test_other_facts_are_not_the_facts(site: Site, capsys: pytest.CaptureFixture[str]) -> None:
