@@ -38,7 +38,7 @@ MOST_CHARACTERS = 80  # of a string
 _TREE: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(Expr)
 _PLAIN = (Attr, Index, Select)  # operands whose value stands beside them without brackets
 _QUANTIFIERS = {"exists": True, "all": False}  # the answer of one item that settles them
-_VERBS: dict[str, tuple[str, str]] = {
+VERBS: dict[str, tuple[str, str]] = {
     "startsWith": ("starts with", "does not start with"),
     "endsWith": ("ends with", "does not end with"),
     "contains": ("contains", "does not contain"),
@@ -76,7 +76,7 @@ class Weighing:
     def holds(self, expr: Expr) -> bool | None:
         """Whether a bool expression is true of this visitor; None is CEL's error value."""
         try:
-            return self._value(expr) is True
+            return self.value(expr) is True
         except EvaluationError:
             return None
 
@@ -92,27 +92,46 @@ class Weighing:
     def deciding(self, expr: Expr) -> Iterator[Condition]:
         """The conditions that made the expression what it is: what a `&&` found true of all, or
         false of some; of a ternary the test and the branch it took."""
+        return map(self._condition, self.settling(expr))
+
+    def settling(self, expr: Expr) -> Iterator[Expr]:
+        """The same, as they are written."""
         match expr:
             case Unary("!", operand):
-                yield from self.deciding(operand)
+                yield from self.settling(operand)
             case Binary("&&" | "||", left, right):
                 whole = self.holds(expr)
                 for part in (left, right):
                     if self.holds(part) is whole:
-                        yield from self.deciding(part)
+                        yield from self.settling(part)
             case Ternary(test, then, other):
-                yield from self.deciding(test)
+                yield from self.settling(test)
                 if (taken := self.holds(test)) is not None:
-                    yield from self.deciding(then if taken else other)
+                    yield from self.settling(then if taken else other)
             case _:
-                yield self._condition(expr)
+                yield expr
 
-    def _value(self, expr: Expr) -> Any:
+    def value(self, expr: Expr) -> Any:
+        """What an expression comes to. Raises EvaluationError."""
         return compile_expr(expr, self._schema)(self._facts)
+
+    def witness(self, expr: Expr, holds: bool | None) -> Expr | None:
+        """What settled an `exists` or `all` (or made it an error): its body for the first such
+        item; None where no item did."""
+        if not isinstance(expr, Macro) or expr.kind not in _QUANTIFIERS:
+            return None
+        if holds is not None and holds is not _QUANTIFIERS[expr.kind]:
+            return None
+        try:
+            items = list(items_of(self.value(expr.target)))
+        except EvaluationError:
+            return None
+        bodies = (_replaced(expr.body, expr.variable, Literal(item)) for item in items)
+        return next((body for body in bodies if self.holds(body) is holds), None)
 
     def _condition(self, expr: Expr) -> Condition:
         try:
-            holds = self._value(expr) is True
+            holds = self.value(expr) is True
         except EvaluationError as error:
             why = self._why_absent(error.absent) if error.absent else str(error)
             return Condition(spelling(expr), None, self._witnessed(expr, None) or why)
@@ -128,16 +147,16 @@ class Weighing:
                 return f"{name} {verb} {self._member(left)}"
             case Binary("in", left, right):
                 verb = "is one of" if holds else "is none of"
-                return f"{self._operand(left)} {verb} {told(self._value(right))}"
+                return f"{self._operand(left)} {verb} {told(self.value(right))}"
             case Binary("==" | "!=" as op, left, right):
                 return self._equality(left, right, holds is (op == "=="))
             case Binary("<" | "<=" | ">" | ">=" as op, left, right):
                 return self._compared(left, op if holds else f"is not {op}", right)
             case Call("has", None, (Attr(name),)):
                 return f"{name} is known" if holds else f"{name} is not known"
-            case Call(function, target, args) if function in _VERBS:
+            case Call(function, target, args) if function in VERBS:
                 text, part = args if target is None else (target, *args)
-                verb = _VERBS[function][not holds]
+                verb = VERBS[function][not holds]
                 return f"{self._operand(text)} {verb} {self._operand(part)}"
         return self._summed_up(expr, holds)
 
@@ -160,13 +179,13 @@ class Weighing:
 
     def _compared(self, left: Expr, words: str, right: Expr) -> str:
         """Two operands with their values; should these look alike, to the last digit."""
-        alike = told(self._value(left)) == told(self._value(right))
+        alike = told(self.value(left)) == told(self.value(right))
         say = spelt if alike else told
         return f"{self._operand(left, say)} {words} {self._operand(right, say)}"
 
     def _operand(self, expr: Expr, say: Callable[[Any], str] | None = None) -> str:
         """`scores.propensity 0.62`, `now - cart.updated_at (20m)`, or a constant's value."""
-        value = (say or told)(self._value(expr))
+        value = (say or told)(self.value(expr))
         if not reads(expr):
             return value
         return f"{spelling(expr)} {value if isinstance(expr, _PLAIN) else f'({value})'}"
@@ -177,20 +196,8 @@ class Weighing:
         return self._operand(expr)
 
     def _witnessed(self, expr: Expr, holds: bool | None) -> str:
-        """What settled an `exists` or `all` (or made it an error), of the first such item; ""
-        where no item did."""
-        if not isinstance(expr, Macro) or expr.kind not in _QUANTIFIERS:
-            return ""
-        if holds is not None and holds is not _QUANTIFIERS[expr.kind]:
-            return ""
-        try:
-            items = list(items_of(self._value(expr.target)))
-        except EvaluationError:
-            return ""
-        bodies = (_replaced(expr.body, expr.variable, Literal(item)) for item in items)
-        return next(
-            (joined(self.deciding(body)) for body in bodies if self.holds(body) is holds), ""
-        )
+        body = self.witness(expr, holds)
+        return "" if body is None else joined(self.deciding(body))
 
 
 def joined(conditions: Iterable[Condition], most: int = 12) -> str:

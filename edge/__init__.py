@@ -8,7 +8,6 @@ Read in this order; a module imports only from the ones above it:
     problems      RFC 9457 problem documents
     metrics       counters in shared memory, summed over workers
     wire          bodies and queries in, typed values out; replies out
-    openapi       what the public listener answers, for tools (a package)
     exchange      one HTTP exchange: body in within its limit, reply out, who may write
     atlas         where an address is, by an mmdb file
     cors          pages of other origins: who may ask from there, and read the reply
@@ -29,6 +28,9 @@ Read in this order; a module imports only from the ones above it:
     intake        events in, a new profile and log rows out
     services      the parts that routes share
     answers       a visit's decisions as replies carry them
+    access        what is held of who asks, and why they see what they see
+    access_page   the same as a page to read
+    openapi       what the public listener answers, for tools (a package)
     routes        one file per resource (a package)
     app           the composition root
     worker        one serving process: follows the local copy, keeps its log, says how it is

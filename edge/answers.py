@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import TypeAlias
 
 import msgspec
 
+from decisions import consent
 from decisions.engine import Decision
 from decisions.explain import because
 from decisions.reasons import Reason
-from edge import wire
+from edge import choosing, wire
+from edge.cookies import Choice
 from edge.exchange import Reply
 from edge.exposure import Marks, visitor_hash
 from edge.problems import NEVER_STORED, Header, Headers
@@ -48,6 +50,23 @@ def decided(services: Services, visit: Visit, slots: Collection[str]) -> list[wi
     if not tells:
         return carried
     return [_told(services, visit, reply, shown[reply.slot].decision, known) for reply in carried]
+
+
+def granted(
+    services: Services, headers: Mapping[bytes, bytes], choice: Choice
+) -> wire.ConsentReply:
+    """What replies say of a choice: what is granted now, and what of it a signal takes away."""
+    reception, policy = services.reception, services.config.policy
+    denied = reception.terms.denied(headers)
+    withheld = consent.names(choice.grants & denied)
+    return wire.ConsentReply(
+        consent.names(choice.grants & ~denied),
+        int(choice.at_s),
+        choice.how,
+        choice.policy,
+        choosing.must_ask(choice, policy) and not reception.is_bot(headers),
+        withheld or msgspec.UNSET,
+    )
 
 
 def marks_of(services: Services, visit: Visit, known: Known) -> Marks:

@@ -118,6 +118,7 @@ ROUTES = (
     Entry("GET", "/v1/fragments/{slot:path}", "fragment", fragments.one, fragments.empty),
     Entry("GET", "/v1/consent", "consent", choices.read),
     Entry("PUT", "/v1/consent", "consent", choices.write),
+    Entry("GET", "/v1/me", "me", me.tell),
     Entry("DELETE", "/v1/me", "me", me.forget),
     Entry("GET", "/loader.js", "loader", assets.loader),
     Entry("GET", "/openapi.json", "openapi", assets.described),

@@ -7,7 +7,15 @@ body to a Reply.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, MutableMapping
+import re
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    MutableMapping,
+)
 from typing import Any
 
 import msgspec
@@ -19,7 +27,10 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+MAX_ACCEPT = 1_024  # bytes of the header that are looked at; a browser sends 0.2 KiB
+
 _DIGITS = 18  # of a content-length
+_WEIGHT = re.compile(rb"(0(\.\d{0,3})?|1(\.0{0,3})?)", re.ASCII)
 _FRIENDLY = {b"same-origin", b"same-site", b"none"}
 
 
@@ -83,6 +94,38 @@ async def send_reply(send: Send, reply: Reply) -> None:
     """Sends a reply in the two messages of ASGI."""
     await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
     await send({"type": "http.response.body", "body": reply.body})
+
+
+def prefers_html(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether `Accept` (RFC 9110 §12.5.1) likes an HTML page better than JSON; both alike is no."""
+    found = {b"text/html": (0, 0.0), b"application/json": (0, 0.0)}
+    for one in headers.get(b"accept", b"")[:MAX_ACCEPT].split(b","):
+        range_, *parameters = (word.strip().lower() for word in one.split(b";"))
+        weight = _weight(parameters)
+        for kind, best in found.items():
+            if range_ in (kind, kind.partition(b"/")[0] + b"/*", b"*/*"):
+                closeness = 3 if range_ == kind else 1 + (range_ != b"*/*")
+                found[kind] = max(best, (closeness, weight))
+    return found[b"text/html"][1] > found[b"application/json"][1]
+
+
+def _weight(parameters: Iterable[bytes]) -> float:
+    """The `q` of a media range; one that is none likes nothing."""
+    for parameter in parameters:
+        name, _, value = parameter.partition(b"=")
+        if name.strip() == b"q":
+            return float(value) if _WEIGHT.fullmatch(value.strip()) else 0.0
+    return 1.0
+
+
+def query_of(scope: Scope, most: int) -> bytes:
+    """The query. Raises Refused beyond `most` bytes."""
+    raw: bytes = scope["query_string"]
+    if len(raw) > most:
+        raise Refused(
+            414, "query-too-long", f"expected a query of at most {most} bytes, got {len(raw)}"
+        )
+    return raw
 
 
 def check_may_write(headers: dict[bytes, bytes], origins: Collection[str]) -> None:

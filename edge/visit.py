@@ -322,10 +322,10 @@ class Reception:
         """Whether no person asks."""
         return self._context.is_bot(headers)
 
-    def choice(self, headers: Mapping[bytes, bytes]) -> Choice:
+    def choice(self, headers: Mapping[bytes, bytes], *, bots_too: bool = False) -> Choice:
         """What this visitor chose, or what counts before that, whatever a signal takes away of it;
         a bot nothing."""
-        if self.is_bot(headers):
+        if self.is_bot(headers) and not bots_too:
             return NO_CHOICE
         return self._read(headers, NO_NAMES, self._clock())[0]
 

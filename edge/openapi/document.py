@@ -11,6 +11,7 @@ import msgspec
 
 from decisions.events import Event
 from edge import problems, wire
+from edge.access import Access
 from edge.config import Config
 from edge.openapi.operations import of_the_host, under_the_mount
 from edge.openapi.parts import COOKIES, PROBLEMS, Json, ref
@@ -28,6 +29,7 @@ _STRUCTS = (
     wire.EventsReply,
     wire.ConsentReply,
     wire.ForgottenReply,
+    Access,
     problems.Problem,
     Event,
 )

@@ -12,6 +12,8 @@ from edge.openapi.parts import (
     NEW_COOKIE,
     PAGE,
     PERSONAL,
+    PLACE,
+    READ,
     WRITES,
     Json,
     body,
@@ -31,7 +33,7 @@ def under_the_mount(max_slots: int) -> Json:
         "/v1/fragments": {"get": _fragments(max_slots)},
         "/v1/fragments/{slot}": {"get": _fragment()},
         "/v1/consent": {"get": _consent(), "put": _choice()},
-        "/v1/me": {"delete": _forget()},
+        "/v1/me": {"get": _access(), "delete": _forget()},
         "/loader.js": {"get": _loader()},
         "/openapi.json": {"get": _described()},
         "/preview": {"get": _preview()},
@@ -127,6 +129,23 @@ def _choice() -> Json:
         "responses": {
             "200": json("The choice that counts from now on", "ConsentReply", NEW_COOKIE),
             **refusals(*BODIES),
+        },
+    }
+
+
+def _access() -> Json:
+    reply = json("What is held, and why each slot shows what it shows", "Access", READ)
+    reply["content"]["text/html"] = {"schema": {"type": "string"}}
+    return {
+        "operationId": "access",
+        "summary": "What is held of me, and why I see what I see; a page for who likes HTML better",
+        "security": ANYBODY,
+        "parameters": [*FROM_A_PAGE, GPC, *PLACE],
+        "responses": {
+            "200": reply,
+            **refusals(
+                "foreign-origin", "query-too-long", "too-many-events", "internal", "no-snapshot"
+            ),
         },
     }
 

@@ -122,11 +122,15 @@ FROM_A_PAGE = [
     ),
 ]
 GPC = request_header("Sec-GPC", "`1` takes away what the site's settings say")
-PAGE = [
+PLACE = [
     query("path", "Of the page, with its query percent-encoded; longer than 2,048: left out"),
     query("category", "What the page is about; longer than 128: left out"),
     query("referrer", "Where the visitor came from; longer than 2,048: left out"),
     query("locale", "Of the page; longer than 64: left out"),
     query("zone", "Time zone of the page; longer than 64: left out"),
+]
+PAGE = [
+    *PLACE,
     query("preview", "A token of `edgewise preview`; one that does not hold is none"),
 ]
+READ = {"Vary": header("Always this", const="accept")}

@@ -6,10 +6,10 @@ A TC string that is older than the choice there is changes nothing, and is no er
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 import msgspec
 
-from decisions import consent
 from edge import answers, choosing, exchange, wire
 from edge.cookies import NO_CHOICE, Choice
 from edge.exchange import Reply, Scope
@@ -19,8 +19,7 @@ from edge.services import Services
 def read(services: Services, _: Scope, headers: dict[bytes, bytes], __: bytes) -> Reply:
     """What is granted now."""
     started_ns = time.perf_counter_ns()
-    choice = services.reception.choice(headers)
-    return answers.json_reply(services, _told(services, headers, choice), started_ns)
+    return _told(services, headers, services.reception.choice(headers), started_ns)
 
 
 def write(services: Services, _: Scope, headers: dict[bytes, bytes], body: bytes) -> Reply:
@@ -30,7 +29,7 @@ def write(services: Services, _: Scope, headers: dict[bytes, bytes], body: bytes
     asked, grants = wire.consent_body(body)
     started_ns = time.perf_counter_ns()
     if services.reception.is_bot(headers):
-        return answers.json_reply(services, _told(services, headers, NO_CHOICE), started_ns)
+        return _told(services, headers, NO_CHOICE, started_ns)
     config, now_s = services.config, services.clock()
     policy = asked.policy or config.policy
     choice = Choice(grants, now_s, asked.how, policy)
@@ -45,20 +44,17 @@ def write(services: Services, _: Scope, headers: dict[bytes, bytes], body: bytes
             now_s=now_s,
         )
         if choice is before:
-            return answers.json_reply(services, _told(services, headers, choice), started_ns)
+            return _told(services, headers, choice, started_ns)
     cookies = services.reception.choose(choice, headers, services.served.current)
-    return answers.json_reply(services, _told(services, headers, choice), started_ns, cookies)
+    return _told(services, headers, choice, started_ns, cookies)
 
 
-def _told(services: Services, headers: dict[bytes, bytes], choice: Choice) -> wire.ConsentReply:
-    reception, policy = services.reception, services.config.policy
-    denied = reception.terms.denied(headers)
-    withheld = consent.names(choice.grants & denied)
-    return wire.ConsentReply(
-        consent.names(choice.grants & ~denied),
-        int(choice.at_s),
-        choice.how,
-        choice.policy,
-        choosing.must_ask(choice, policy) and not reception.is_bot(headers),
-        withheld or msgspec.UNSET,
-    )
+def _told(
+    services: Services,
+    headers: dict[bytes, bytes],
+    choice: Choice,
+    started_ns: int,
+    cookies: Iterable[bytes] = (),
+) -> Reply:
+    told = answers.granted(services, headers, choice)
+    return answers.json_reply(services, told, started_ns, cookies)

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import time
 
-from edge import answers, wire
-from edge.errors import Refused
+from edge import answers, exchange, wire
 from edge.exchange import Reply, Scope
 from edge.problems import Headers
 from edge.services import Services
@@ -29,7 +28,7 @@ _JSON: Headers = [answers.JSON]
 def many(services: Services, scope: Scope, headers: dict[bytes, bytes], _: bytes) -> Reply:
     """The decisions of several slots as JSON. Raises Refused."""
     started_ns = time.perf_counter_ns()
-    asked = wire.query(_query(services, scope))
+    asked = wire.query(exchange.query_of(scope, services.config.max_query_bytes))
     slots = [slot for slot in asked.get("slots", "").split(",") if slot]
     wire.check_slots(slots, services.config.max_slots)
     serving = services.served.current
@@ -47,7 +46,7 @@ def one(services: Services, scope: Scope, headers: dict[bytes, bytes], _: bytes)
     """The HTML (or JSON) of one slot, for ESI, SSI and HTMX. Raises Refused."""
     started_ns = time.perf_counter_ns()
     slot = scope["path"].rpartition("/v1/fragments/")[2]
-    query = _query(services, scope)
+    query = exchange.query_of(scope, services.config.max_query_bytes)
     serving = services.served.current
     if serving is None:
         answers.without_snapshot(services, [slot])
@@ -74,12 +73,3 @@ def empty(services: Services) -> Reply:
 def none(services: Services) -> Reply:
     """No decisions, politely: every slot keeps its own."""
     return answers.json_reply(services, wire.VisitReply([]), time.perf_counter_ns())
-
-
-def _query(services: Services, scope: Scope) -> bytes:
-    raw: bytes = scope["query_string"]
-    if len(raw) > (most := services.config.max_query_bytes):
-        raise Refused(
-            414, "query-too-long", f"expected a query of at most {most} bytes, got {len(raw)}"
-        )
-    return raw

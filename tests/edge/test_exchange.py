@@ -109,3 +109,37 @@ def test_a_refusal_becomes_a_problem_document() -> None:
     assert headers[b"retry-after"] == b"60"
     assert headers[b"cache-control"] == b"private, no-store"
     assert b'"title":"Too Many Requests","status":429,"detail":"expected fewer"' in reply.body
+
+
+@pytest.mark.parametrize(
+    ("accept", "html"),
+    [
+        (b"", False),
+        (b"*/*", False),
+        (b"application/json", False),
+        (b"text/html", True),
+        (b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", True),
+        (b"text/html, application/json", False),
+        (b"text/html;q=0.9, application/json", False),
+        (b"TEXT/HTML ; charset=utf-8; Q=1.0, application/json;q=0.999", True),
+        (b"text/*, application/json;q=0.5", True),
+        (b"text/html;q=0, */*", False),
+        (b"text/html;q=2", False),
+        (b"text/html;q=nan, application/json;q=0.1", False),
+        (b"text/html;q=", False),
+        (b",;=,text/html", True),
+        (b"x" * 2_000 + b",text/html", False),
+    ],
+)
+def test_a_page_is_for_who_likes_it_better_than_json(accept: bytes, html: bool) -> None:
+    assert exchange.prefers_html({b"accept": accept}) is html
+
+
+def test_who_says_nothing_gets_json() -> None:
+    assert exchange.prefers_html({}) is False
+
+
+def test_a_query_beyond_the_limit_is_refused() -> None:
+    assert exchange.query_of({"query_string": b"a=1"}, 3) == b"a=1"
+    with pytest.raises(Refused, match="expected a query of at most 2 bytes, got 3"):
+        exchange.query_of({"query_string": b"a=1"}, 2)

@@ -124,14 +124,17 @@ async def edge(request: Request) -> Response:
 
 
 class Strict:
-    """A strict content security policy on every reply: loader and fragments live with it."""
+    """A strict content security policy on every reply that has none of its own: loader and
+    fragments live with it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_policy(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] == "http.response.start" and not any(
+                name == b"content-security-policy" for name, _ in message["headers"]
+            ):
                 message["headers"] = [*message["headers"], (b"content-security-policy", POLICY)]
             await send(message)
 

@@ -51,7 +51,8 @@ def _layout(title: str, body: str, catalogue: Catalogue, *, category: str = "") 
 <footer class="foot">
   <p>A demonstration shop. Products, households and purchases come from the public <em>Complete Journey</em>
   data, which its authors simulated on real patterns; nothing can be bought here.</p>
-  <p><button type="button" class="plain" id="privacy">Privacy choices</button></p>
+  <p><button type="button" class="plain" id="privacy">Privacy choices</button>
+  <a href="/_ew/v1/me">What do you know of me?</a></p>
 </footer>
 <div id="consent" class="sheet" role="dialog" aria-label="Privacy choices" hidden></div>
 <dialog id="households" class="picker" aria-label="Sign in as a household"></dialog>

@@ -1,0 +1,392 @@
+"""GET v1/me: what is held of who asks, and why they see what they see; to ask changes nothing."""
+
+from __future__ import annotations
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from decisions.ledger import visitor_key
+from decisions.schema import BUILT_IN
+from edge.access import CUSTOMER, PROFILE
+from edge.access_page import moment
+from edge.refresh import Served
+from tests.decisions.written import rule
+from tests.edge.shop import NOW_S, Browser, Shop, snapshot
+from tests.edge.test_me import ALL, claims, listing, sign_in
+from tests.edge.test_routes import problem
+
+pytestmark = pytest.mark.anyio
+
+BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+NAMES = ("hero/", "promo/", "feed/", "rescue", "pills", "vip", "again", "french")
+EVERYBODY = "What everybody sees: nothing that is known and may be used chose otherwise."
+
+
+async def ask(browser: Browser, query: str = "", **headers: str) -> httpx.Response:
+    return await browser.send("GET", f"/_ew/v1/me{query}", headers=headers)
+
+
+async def told(browser: Browser, query: str = "", **headers: str) -> dict[str, Any]:
+    reply = await ask(browser, query, **headers)
+    assert reply.status_code == 200, reply.text
+    found: dict[str, Any] = reply.json()
+    return found
+
+
+async def page(browser: Browser, query: str = "") -> str:
+    reply = await ask(browser, query, accept=BROWSER)
+    assert reply.status_code == 200, reply.text
+    return reply.text
+
+
+async def shopper(shop: Shop, *grants: str, **headers: str) -> Browser:
+    browser = shop.browser(**headers)
+    await browser.consent(*(grants or ALL))
+    await browser.view("shoes", 45)
+    await browser.visit(browser.event("add_to_cart", item="s", category="shoes", price=9.5))
+    return browser
+
+
+async def test_who_never_chose_is_told_that_nothing_is_held_and_why_the_pages_look_so() -> None:
+    assert await told(Shop().browser()) == {
+        "choice": {"grants": [], "at": 0, "how": "", "policy": "", "ask": True},
+        "unused": ["functional", "analytics", "personalization", "marketing", "sensitive"],
+        "logged": False,
+        "profile": None,
+        "customer": None,
+        "request": {"device.kind": "desktop"},
+        "tags": [],
+        "slots": [{"slot": slot, "because": EVERYBODY} for slot in ("hero", "promo", "feed")],
+        "cookies": [{"name": "consent", "days": 182}],
+        "forget": "DELETE /_ew/v1/me",
+        "choose": "PUT /_ew/v1/consent",
+    }  # fmt: skip
+
+
+async def test_a_visitor_is_told_the_choice_the_profile_and_the_values_that_decided() -> None:
+    shop = Shop()
+    browser = await shopper(shop)
+    shop.clock.now_s += 600
+
+    found = await told(browser)
+
+    assert found["choice"]["grants"] == list(ALL)
+    assert (found["choice"]["at"], found["choice"]["policy"]) == (NOW_S, "p1")
+    assert (found["unused"], found["logged"]) == (["marketing", "sensitive"], True)
+    profile = found["profile"]
+    assert (profile["visitor"], profile["changed"]) == (claims(browser)["sub"], NOW_S)
+    assert profile["events"] == 8
+    interest = profile["facts"].pop("interest")["shoes"]
+    assert 99.0 < interest < 100.0
+    assert profile["facts"] == {
+        "cart.items": 1, "cart.value": 9.5, "cart.updated_at": NOW_S,
+        "visitor.new": True, "visitor.visits": 1, "visitor.first_seen": NOW_S,
+        "session.started_at": NOW_S, "session.seconds": 600.0, "session.views": {"shoes": 8},
+        "counts": {"add_to_cart": 1, "product_view": 45},
+    }  # fmt: skip
+    assert found["customer"] is None
+    assert found["tags"] == ["category_browser"]
+    assert found["slots"][0]["because"].startswith("Chosen because your interest in “shoes” (99.")
+    assert [one["name"] for one in found["cookies"]] == ["consent", "user_interest_score"]
+
+
+async def test_interests_are_told_as_they_have_faded_until_now() -> None:
+    shop = Shop()
+    browser = await shopper(shop)
+    fresh = (await told(browser))["profile"]["facts"]["interest"]["shoes"]
+    shop.clock.now_s += 60 * 86_400
+
+    assert (await told(browser))["profile"]["facts"]["interest"]["shoes"] < fresh - 20
+
+
+async def test_a_slot_is_told_for_the_page_that_the_query_names_and_the_request_with_it() -> None:
+    browser = Shop().browser(
+        **{"user-agent": "Mozilla/5.0 (iPhone) Safari/605.1", "accept-language": "fr-CH,fr"}
+    )
+
+    found = await told(browser, "?path=/d/shoes%3Fsize=4%26other=5&category=shoes")
+
+    assert found["request"] == {
+        "device.kind": "mobile", "device.os": "ios", "device.browser": "safari", "locale": "fr-CH",
+        "page.path": "/d/shoes", "page.query.size": "4", "page.category": "shoes",
+    }  # fmt: skip
+    assert [one["because"] for one in found["slots"]][2] == (
+        'Chosen because the category of the page ("shoes") is "shoes".'
+    )
+
+
+async def test_who_is_signed_in_is_told_what_the_membership_has_others_less() -> None:
+    shop = Shop()
+    browser = shop.browser()
+    await browser.consent(*ALL)
+    await sign_in(browser)
+
+    found = (await told(browser))["customer"]
+    assert found == {
+        "signed_in": True,
+        "until": NOW_S + 1_800,
+        "facts": {"segments": ["loyal"], "traits.first_name": "Ann", "traits.tier": "gold"},
+    }
+    assert "You are signed in, until" in await page(browser)
+
+    shop.clock.now_s += 3_600
+    found = (await told(browser))["customer"]
+    assert (found["signed_in"], found["until"]) == (False, NOW_S + 1_800)
+    assert found["facts"] == {"segments": ["loyal"], "traits.tier": "gold"}
+    text = await page(browser)
+    assert "You were signed in on this device until" in text
+    assert "Ann" not in text
+
+
+async def test_a_customer_of_whom_nothing_is_known_is_told_so() -> None:
+    shop = Shop()
+    browser = shop.browser()
+    await browser.consent(*ALL)
+    await sign_in(browser, "carla")
+
+    assert (await told(browser))["customer"]["facts"] == {}
+    assert "Nothing else is known." in await page(browser)
+
+
+async def test_what_was_seen_of_capped_rules_is_told_by_its_times() -> None:
+    shop = Shop()
+    browser = await shopper(shop)
+    shop.clock.now_s += 1_200
+    x = (await browser.visit())["decisions"][0]["x"]
+    await browser.visit(browser.event("seen", x=x))
+
+    assert (await told(browser))["profile"]["seen"] == [NOW_S + 1_200]
+    assert "may be shown only so often" in await page(browser)
+
+
+async def test_it_names_no_rule_and_no_fragment_not_even_with_dev() -> None:
+    for shop in (Shop(), Shop(dev=True)):
+        browser = await shopper(shop, *ALL)
+        shop.clock.now_s += 1_200
+        await browser.hero()
+        for text in ((await ask(browser)).text, await page(browser)):
+            assert not [name for name in NAMES if name in text]
+
+
+async def test_to_ask_changes_nothing_anywhere() -> None:
+    shop = Shop()
+    browser = await shopper(shop)
+    shop.sink.clear()
+    cookies, before = dict(browser.cookies), shop.services.metrics.values()
+
+    for accept in ("*/*", BROWSER):
+        reply = await ask(browser, accept=accept)
+        assert "set-cookie" not in reply.headers
+
+    assert (browser.cookies, shop.rows()) == (cookies, [])
+    after = shop.services.metrics.values()
+    changed = {key for key, count in after.items() if count != before.get(key, 0)}
+    assert {key for key in changed if not key.startswith("edgewise_decide_seconds")} == {
+        'edgewise_replies_total{route="me",status="200"}'
+    }
+
+
+async def test_only_this_browser_may_keep_or_frame_it() -> None:
+    browser = Shop().browser()
+    plain, read = await ask(browser), await ask(browser, accept=BROWSER)
+
+    for reply in (plain, read):
+        assert reply.headers["cache-control"] == "private, no-store"
+        assert reply.headers["cdn-cache-control"] == "no-store"
+        assert reply.headers["vary"] == "accept"
+        assert reply.headers["cross-origin-resource-policy"] == "same-origin"
+        assert reply.headers["x-content-type-options"] == "nosniff"
+        assert reply.headers["content-length"] == str(len(reply.content))
+    assert plain.headers["content-type"] == "application/json"
+    assert read.headers["content-type"] == "text/html; charset=utf-8"
+    policy = read.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert policy.endswith("base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"sec-fetch-site": "cross-site"}, 403),
+        ({"sec-fetch-site": "cross-site", "origin": "https://evil.example"}, 403),
+        ({"sec-fetch-site": "none"}, 200),
+        ({"sec-fetch-site": "same-origin"}, 200),
+    ],
+)
+async def test_pages_of_other_sites_are_told_nothing(headers: dict[str, str], status: int) -> None:
+    browser = await shopper(Shop())
+    for accept in ("*/*", BROWSER):
+        reply = await ask(browser, accept=accept, **headers)
+        assert reply.status_code == status
+        assert ("shoes" in reply.text) is (status == 200)
+        if status == 403:
+            assert problem(reply)[1] == "foreign-origin"
+
+
+@pytest.mark.parametrize("cookie", ["x", "a.b.c", "", "x" * 2_000])
+async def test_a_cookie_that_cannot_be_believed_is_nobodys(cookie: str) -> None:
+    browser = await shopper(Shop())
+    browser.cookies["user_interest_score"] = cookie
+    assert (await told(browser))["profile"] is None
+
+    browser.cookies["consent"] = cookie
+    found = await told(browser)
+    assert (found["choice"]["grants"], found["profile"]) == ([], None)
+    assert "You have not chosen, so nothing may be used." in await page(browser)
+
+
+async def test_who_was_forgotten_is_told_that_nothing_is_held(tmp_path: Path) -> None:
+    shop = Shop(cache=str(tmp_path))
+    browser = await shopper(shop)
+    kept = dict(browser.cookies)
+    await browser.send("DELETE", "/_ew/v1/me")
+    browser.cookies = kept
+
+    assert (await told(browser))["profile"] is None
+
+
+async def test_a_listed_customer_is_told_nothing_of_the_membership() -> None:
+    salt = snapshot().program.key_salt
+    shop = Shop(Served(listing({visitor_key(salt, "ann"): int(NOW_S) - 9})))
+    browser = shop.browser()
+    await browser.consent(*ALL)
+    await sign_in(browser)
+
+    assert (await told(browser))["customer"]["facts"] == {}
+
+
+async def test_without_a_snapshot_or_too_often_it_says_when_to_ask_again() -> None:
+    reply = await ask(Shop(Served()).browser())
+    assert problem(reply)[:2] == (503, "no-snapshot")
+    assert reply.headers["retry-after"] == "5"
+
+    browser = Shop(events_per_minute=12).browser()
+    assert [(await ask(browser)).status_code for _ in range(3)] == [200, 200, 429]
+    assert (await ask(Shop().browser(), "?path=" + "x" * 9_000)).status_code == 414
+
+
+async def test_head_is_answered_without_a_body() -> None:
+    reply = await Shop().browser().send("HEAD", "/_ew/v1/me")
+    assert (reply.status_code, reply.content) == (200, b"")
+
+
+async def test_who_is_taken_for_a_bot_is_told_what_is_held_and_shown_what_a_stranger_is() -> None:
+    shop = Shop()
+    browser = await shopper(shop)
+    bot = {"user-agent": "curl/8"}
+
+    found = await told(browser, **bot)
+
+    assert found["profile"]["visitor"] == claims(browser)["sub"]
+    assert found["slots"][0]["because"] == EVERYBODY
+    assert found["logged"] is False
+
+
+async def test_what_a_signal_takes_away_is_neither_read_nor_told() -> None:
+    shop = Shop(gpc="strict")
+    browser = await shopper(shop)
+
+    found = await told(browser, **{"sec-gpc": "1"})
+
+    assert found["choice"]["grants"] == ["functional"]
+    assert found["choice"]["withheld"] == ["analytics", "personalization"]
+    assert found["profile"]["facts"].keys() == {"cart.items", "cart.value", "cart.updated_at"}
+    text = (await ask(browser, accept=BROWSER, **{"sec-gpc": "1"})).text
+    assert "Global Privacy Control" in text
+    assert "Nothing of this visit is written down." in text
+
+
+async def test_before_any_choice_a_place_of_opt_out_is_told_what_holds() -> None:
+    shop = Shop(opt_out_grants=("functional", "analytics"), consent_days=365)
+    browser = shop.browser(**{"x-geo-country": "US", "x-geo-region": "CA"})
+
+    assert (await told(browser))["choice"]["grants"] == ["functional", "analytics"]
+    assert "this holds until you say no" in await page(browser)
+
+
+class Texts(HTMLParser):
+    """The tags of a page, and its text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: set[str] = set()
+        self.texts: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.add(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+NAUGHTY = """<script>alert(1)</script>"'&<img src=x onerror=alert(2)>\u202e\U0001f600"""
+
+
+async def test_the_page_escapes_whatever_it_is_told() -> None:
+    name = json.dumps(NAUGHTY, ensure_ascii=False)
+    when = f"page.category == {name} && interest[{name}] > 0.0"
+    shop = Shop(Served(snapshot(rules=[rule("odd", when, show="hero/vip")])))
+    browser = shop.browser(**{"accept-language": "<b>", "user-agent": "<script>"})
+    await browser.send(
+        "PUT",
+        "/_ew/v1/consent",
+        json={"grants": ALL, "how": "<i>how</i>", "policy": "<script>p</script>"},
+    )
+    await browser.visit(browser.event("product_view", item="x", category=NAUGHTY))
+    query = str(httpx.QueryParams({"path": "/" + NAUGHTY, "category": NAUGHTY, "locale": "<u>"}))
+
+    text = await page(browser, f"?{query}")
+
+    assert Texts(text).tags == {
+        "html", "head", "meta", "title", "style", "body", "main", "h1", "h2", "p", "table", "tr",
+        "th", "td", "time", "code",
+    }  # fmt: skip
+    read = "".join(Texts(text).texts)
+    assert read.count(NAUGHTY) >= 2
+    assert "<i>how</i>" in read
+    assert (await told(browser, f"?{query}"))["request"]["page.category"] == NAUGHTY
+
+
+async def test_the_fullest_profile_is_told_in_a_page_of_bounded_size() -> None:
+    shop = Shop()
+    browser = await shopper(shop)
+    for number in range(20):
+        await browser.visit(browser.event("article_read", item=f"a{number}"))
+    long = "x" * 2_000
+    query = f"?path=/{long}&category={'y' * 128}&referrer=https://e.example/"
+
+    assert len((await ask(browser, query)).content) < 16_384
+    assert len(await page(browser, query)) < 32_768
+
+
+async def test_a_slot_that_cannot_be_explained_does_not_hide_the_rest() -> None:
+    shop = Shop()
+    browser = await shopper(shop)
+    serving = shop.served.current
+    assert serving is not None
+    hero = serving.program.slots["hero"]
+    hero.rules = tuple(msgspec.structs.replace(each, tree=b"") for each in hero.rules)
+
+    found = await told(browser)
+
+    assert found["profile"]["facts"]["counts"]["product_view"] == 45
+    assert found["slots"][0]["because"] == "What everybody sees: choosing failed."
+    assert shop.counted('edgewise_errors_total{where="explain"}') == 1
+
+
+def test_a_moment_that_is_none_is_told_as_it_is() -> None:
+    assert moment(1e30) == "1e+30"
+    assert moment(NOW_S) == ('<time datetime="2026-11-18T11:06:40Z">2026-11-18 11:06 UTC</time>')
+
+
+def test_every_attribute_that_needs_a_purpose_is_told_as_the_profiles_or_the_customers() -> None:
+    needy = {each.name.partition(".")[0] for each in BUILT_IN if each.needs}
+
+    assert needy - {"tags"} <= {*PROFILE, *CUSTOMER}
