@@ -44,6 +44,7 @@ Read in this order; a module imports only from the ones above it:
     program       the compiled playbook: bytes in, decisions out
     changes       two programs: what differs, and for how many
     findings      what is wrong with a playbook, each with its place
+    measuring     measures checked: their attributes out
     declaring     settings, segments and tags checked: a schema out
     shadows       rules that can never be reached
     drafts        rules checked, in match order

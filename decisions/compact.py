@@ -27,6 +27,7 @@ KEEP_INTERESTS, KEEP_VIEWS = 12, 4  # these stay while only the aim is missed, n
 
 _replace = msgspec.structs.replace
 _encode = msgspec.json.Encoder().encode
+_EMPTY_END = b",[]]"
 _MOST = 2**53 - 1  # what JSON carries exactly everywhere
 _MOST_MS = 253_402_300_800_000  # the year 10000
 _MOST_UNITS = round(MAX_WEIGHT / WEIGHT_UNIT)
@@ -58,6 +59,7 @@ class Packed(msgspec.Struct, frozen=True, array_like=True):
     authenticated_s: Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)] = 0  # from seen_ms
     held: Numbers = []  # the rules that hold their slot for the session
     measures: Measures = []  # [id, its key's id + 1 or 0, *cells] as `_runs` has them
+    preferences: Numbers = []  # id, score, id, ...
 
 
 def pack(profile: Profile, names: Dictionary) -> Packed:
@@ -106,6 +108,7 @@ def pack(profile: Profile, names: Dictionary) -> Packed:
         profile.authenticated_until_s - base_s if customer else 0,
         held,
         _packed_measures(profile, names, base_s) if profile.measures else [],
+        _flat(*_numbered(profile.preferences, names.keys)) if profile.preferences else [],
     )
 
 
@@ -199,6 +202,7 @@ def unpack(raw: Packed | list[Any], names: Dictionary, visitor: str = "") -> Pro
         customer=int.from_bytes(customer, "big"),
         authenticated_until_s=base_s + raw.authenticated_s if customer else 0,
         measures=_measures(raw.measures, base_s, names) if raw.measures else {},
+        preferences=_named(raw.preferences[::2], raw.preferences[1::2], names.keys),
     )
 
 
@@ -289,18 +293,26 @@ def fit(profile: Profile, names: Dictionary, *, aim: int, limit: int) -> bytes:
     """The claims of as much of the profile as fits, as JSON; what weighs least goes first.
 
     aim, limit: bytes. Above the aim, interests beyond KEEP_INTERESTS and views beyond KEEP_VIEWS
-    go. Above the limit go half of what was kept, all views, what is held, measures, caps, counts
-    and at last everything but the visit itself, the cart, the sign-in and the last event ids, which
-    take less than 250 bytes.
+    go. Above the limit go half of what was kept, all views, what is held, measures, caps,
+    counts, and at last everything but the visit itself, the cart, the sign-in and the last event
+    ids, which take less than 250 bytes.
     """
-    packed = _encode(pack(profile, names))
+    packed = _encoded(profile, names)
     for less, most in ((_spare, aim), (_needy, limit)):
         if len(packed) <= most:
             return packed
         for smaller in less(profile):
-            profile, packed = smaller, _encode(pack(smaller, names))
+            profile, packed = smaller, _encoded(smaller, names)
             if len(packed) <= most:
                 return packed
+    return packed
+
+
+def _encoded(profile: Profile, names: Dictionary) -> bytes:
+    """The claims as JSON; empty lists at the end are as good as none, as in cookies from before."""
+    packed = _encode(pack(profile, names))
+    while packed.endswith(_EMPTY_END):
+        packed = packed[: -len(_EMPTY_END)] + b"]"
     return packed
 
 
@@ -332,7 +344,7 @@ def _needy(profile: Profile) -> Iterator[Profile]:
     for name in sorted(profile.counts, key=lambda name: (profile.counts[name], name)):
         smaller = _replace(smaller, counts=_but(smaller.counts, name))
         yield smaller
-    yield _replace(smaller, interests={}, recent=profile.recent[-MAX_RECENT:])
+    yield _replace(smaller, interests={}, preferences={}, recent=profile.recent[-MAX_RECENT:])
 
 
 def _without_weakest(profile: Profile, keep: int) -> Iterator[Profile]:

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-from decisions.declaring import Declared, declare, measure_of
+from decisions.declaring import Declared, declare
 from decisions.drafts import Draft, draft_rules
 from decisions.experiments import (
     BUCKETS,
@@ -38,11 +38,12 @@ from decisions.ledger import (
     Ledger,
     first_ledger,
 )
-from decisions.lesson import Gain, Learning
+from decisions.lesson import Gain, Learning, Wish
+from decisions.measuring import measure_of
 from decisions.playbook import Experiment, Settings, SlotDecl, WrittenPlaybook, duration_s
 from decisions.program import Program
 from decisions.rules.checker import Typed
-from decisions.schema import Schema
+from decisions.schema import INTEREST, Schema
 from decisions.tables import Goal, Head, Rule, Slot, SlotHead, Tag, encoded
 from decisions.tokens import compile_fragments
 
@@ -93,6 +94,8 @@ def compile_with_ledger(
     schema = declared.schema
     typed = [*declared.tags.values(), *(draft.typed for draft in drafts)]
     learning = _learning(settings, drafts, _known(settings, schema, typed, catalogue))
+    fields = _fields(schema, typed, catalogue)
+    learning = msgspec.structs.replace(learning, fields=fields)
     older = ledger or first_ledger(settings.name)
     grown = older.grown(_names(learning), _weights(written), _terms(drafts))
     slots = [_slot(name, decl, schema, drafts, grown) for name, decl in settings.slots.items()]
@@ -133,12 +136,16 @@ def _holdout(settings: Settings) -> Holdout | None:
 def _learning(settings: Settings, drafts: Iterable[Draft], known: frozenset[str]) -> Learning:
     gains: dict[str, tuple[Gain, ...]] = {}
     carts: dict[str, str] = {}
+    wishes: dict[str, Wish] = {}
     for signal in settings.signals:
         if signal.interest is not None:
             gain = Gain(signal.interest.key, signal.interest.add)
             gains[signal.on] = (*gains.get(signal.on, ()), gain)
         if signal.cart is not None:
             carts[signal.on] = signal.cart
+        if (declared := signal.preference) is not None:
+            score = None if declared.score is None else round(declared.score)
+            wishes[signal.on] = Wish(declared.key, score)
     measures = {name: measure_of(decl) for name, decl in settings.measures.items()}
     measuring: dict[str, tuple[str, ...]] = {}
     for name, measure in measures.items():
@@ -154,6 +161,7 @@ def _learning(settings: Settings, drafts: Iterable[Draft], known: frozenset[str]
         half_life_s=duration_s(settings.interest.half_life),
         measures=measures,
         measuring=measuring,
+        wishes=wishes,
     )
 
 
@@ -163,11 +171,26 @@ def _known(
     """The interest keys that are learnt: of the catalogue, or words of a dimension in a rule or tag
     (`interest["shoes"]`, `page.category == "shoes"`)."""
     fields = {signal.interest.key for signal in settings.signals if signal.interest} | {VIEWED}
+    fields |= {signal.preference.key for signal in settings.signals if signal.preference}
     fields |= {measure.per for measure in settings.measures.values() if measure.per}
     worded = {name for name, attribute in schema.attributes.items() if attribute.dimension}
     of_data = chain.from_iterable((catalogue or {}).get(field, ()) for field in sorted(fields))
     read = (key for each in typed for name, key in each.reads if key and name in worded)
     return frozenset(chain(of_data, read))
+
+
+def _fields(
+    schema: Schema, typed: Iterable[Typed], catalogue: Catalogue | None
+) -> dict[str, frozenset[str]]:
+    """What `interest.<field>` shows of all interest: the catalogue's values of the field; where it
+    has none, the words that rules and tags read there."""
+    fields = [name for name in schema.attributes if name.startswith(INTEREST)]
+    found: dict[str, set[str]] = {name: set() for name in fields}
+    for name, key in (pair for each in typed for pair in each.reads):
+        if key and name in found:
+            found[name].add(key)
+    of_data = {INTEREST + field: values for field, values in (catalogue or {}).items()}
+    return {name: frozenset(of_data.get(name) or found[name]) for name in fields}
 
 
 def _names(learning: Learning) -> list[str]:

@@ -18,20 +18,21 @@ from decisions.errors import RuleError
 from decisions.events import KEY_FIELDS, RESERVED, VALUE_FIELDS
 from decisions.experiments import UNITS
 from decisions.features import attribute_of, feature_schema
-from decisions.findings import Findings
-from decisions.measures import Kind, Measure
-from decisions.playbook import AttributeDecl, Goal, MeasureDecl, Settings, Signal, duration_s
+from decisions.findings import Findings, check_duration
+from decisions.measuring import EVENT, MEASURES, is_reserved, measured
+from decisions.playbook import (
+    AttributeDecl,
+    Goal,
+    Preference,
+    Settings,
+    Signal,
+)
 from decisions.rules.checker import Typed
 from decisions.rules.checker import problems as rule_problems
-from decisions.rules.parser import RESERVED as GRAMMAR
 from decisions.rules.parser import parse
 from decisions.schema import (
     BUILT_IN,
-    DOUBLE,
-    INT,
-    MAP_DOUBLE,
-    MAP_INT,
-    TIMESTAMP,
+    INTEREST,
     TYPES,
     Attribute,
     Schema,
@@ -40,13 +41,6 @@ from decisions.schema import (
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _ATTRIBUTE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
-_EVENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")  # counts.<event> must be a name in CEL
-MEASURES = "measures"  # what their attributes begin with
-MAX_MEASURES = 32  # of a playbook; the cookie has room for a few
-SESSION = "session"
-_KINDS: tuple[Kind, ...] = ("count", "sum", "max", "last")
-_MEASURE_TYPES = {"count": (INT, MAP_INT), "last": (TIMESTAMP, "")}  # without and with `per`
-_RESERVED_WORDS = frozenset({"true", "false", "null", "in"})
 _BUILT_IN = {attribute.name: attribute for attribute in BUILT_IN}
 
 
@@ -63,7 +57,7 @@ def declare(findings: Findings, catalogue: Mapping[str, Iterable[str]] | None) -
     """Check everything but rules, fragments and tests."""
     settings = findings.written.settings
     _check_settings(findings)
-    attributes = [*_attributes(findings), *_measured(findings)]
+    attributes = [*_attributes(findings), *measured(findings)]
     features = feature_schema(settings, catalogue)
     segments = _segments(findings, features)
     members: dict[str, dict[str, int]] = {
@@ -141,28 +135,28 @@ def _purposes(findings: Findings, written: str | list[str], *path: str | int) ->
     return consent.mask(name for name in names if name in consent.NEEDS)
 
 
-def check_duration(findings: Findings, text: str, *path: str | int) -> float:
-    """A duration in seconds, > 0; 1.0 after a finding."""
-    try:
-        if (found := duration_s(text)) > 0:
-            return found
-        findings.add("bad-duration", f"expected a duration above 0, got {text!r}", *path)
-    except ValueError as error:
-        findings.add("bad-duration", str(error), *path)
-    return 1.0
-
-
 def _taint_interest(
     settings: Settings, attributes: list[Attribute], sensitive: dict[str, list[str]]
 ) -> None:
-    """Interest is tainted by every field that signals key it by, not by categories alone."""
+    """Interest is tainted by every field that signals key it by, not by categories alone; that in
+    the values of one field is read as `interest.<field>`."""
     built_in = next((a for a in attributes if a.name == "interest"), _BUILT_IN["interest"])
-    keyed_by = {signal.interest.key for signal in settings.signals if signal.interest}
+    keyed_by = _keyed_by(settings)
     fields = sorted({built_in.dimension, *(keyed_by & sensitive.keys())})
     if len(fields) > 1:
         dimension = "+".join(fields)
         sensitive[dimension] = [word for each in fields for word in sensitive.get(each, ())]
-        attributes.append(msgspec.structs.replace(built_in, dimension=dimension))
+        built_in = msgspec.structs.replace(built_in, dimension=dimension)
+        attributes.append(built_in)
+    for field in sorted(keyed_by & set(KEY_FIELDS)):
+        attributes.append(msgspec.structs.replace(built_in, name=f"{INTEREST}{field}"))
+
+
+def _keyed_by(settings: Settings) -> set[str]:
+    """The fields of events whose values interest is taken in, or declared."""
+    signals = settings.signals
+    declared = {signal.preference.key for signal in signals if signal.preference}
+    return declared | {signal.interest.key for signal in signals if signal.interest}
 
 
 def _attributes(findings: Findings) -> list[Attribute]:
@@ -174,7 +168,7 @@ def _attributes(findings: Findings) -> list[Attribute]:
     for name, decl in declared.items():
         path = ("settings", "attributes", name)
         words = name.split(".")
-        if not _ATTRIBUTE.fullmatch(name) or _is_reserved(words):
+        if not _ATTRIBUTE.fullmatch(name) or is_reserved(words):
             findings.add("bad-name", f"expected dotted words as a name, got {name!r}", *path)
         for length in range(1, len(words)):
             if (above := ".".join(words[:length])) in taken:
@@ -187,84 +181,6 @@ def _attributes(findings: Findings) -> list[Attribute]:
         if attribute := attribute_of(name, decl):
             found.append(_merged(findings, attribute, *path))
     return found
-
-
-def _measured(findings: Findings) -> list[Attribute]:
-    """The attribute of each measure that is without errors."""
-    settings, found = findings.written.settings, []
-    if len(settings.measures) > MAX_MEASURES:
-        message = f"expected at most {MAX_MEASURES} measures, got {len(settings.measures)}"
-        findings.add("too-many", message, "settings", MEASURES)
-    for name, decl in settings.measures.items():
-        if _check_measure(findings, name, decl, "settings", MEASURES, name):
-            measure = measure_of(decl)
-            type_ = _MEASURE_TYPES.get(measure.kind, (DOUBLE, MAP_DOUBLE))[bool(measure.per)]
-            found.append(
-                Attribute(
-                    f"{MEASURES}.{name}",
-                    type_,
-                    consent.PERSONALIZATION,
-                    zero=measure.kind != "last",
-                    dimension=measure.per,
-                )
-            )
-    return found
-
-
-def measure_of(decl: MeasureDecl) -> Measure:
-    """What a declaration without errors says."""
-    kind = next(kind for kind in _KINDS if getattr(decl, kind))
-    field = getattr(decl, kind)
-    return Measure(
-        kind=kind,
-        on=decl.of or field,
-        field=field if decl.of else "",
-        per=decl.per,
-        within_s=duration_s(decl.within) if decl.within not in ("", SESSION) else 0.0,
-        session=decl.within == SESSION,
-    )
-
-
-def _check_measure(findings: Findings, name: str, decl: MeasureDecl, *path: str | int) -> bool:
-    """Whether the declaration is without errors."""
-    before = len(findings.problems)
-    if not _EVENT.fullmatch(name) or _is_reserved([name]):
-        message = f'expected a measure of letters, digits and "_", at most 64, got {name!r}'
-        findings.add("bad-name", message, *path)
-    given = [kind for kind in _KINDS if getattr(decl, kind)]
-    if len(given) != 1:
-        got = " and ".join(given) or "none"
-        findings.add("bad-measure", f"expected one of {', '.join(_KINDS)}, got {got}", *path)
-        return False
-    (kind,) = given
-    events = {signal.on for signal in findings.written.settings.signals}
-    if kind in ("count", "last"):
-        if decl.of:
-            findings.add("bad-measure", f"expected no `of`: `{kind}` names the event", *path, "of")
-        _check_word(findings, "event", getattr(decl, kind), events, *path, kind)
-    else:
-        _check_word(findings, "event field", getattr(decl, kind), VALUE_FIELDS, *path, kind)
-        _check_word(findings, "event", decl.of, events, *path, "of")
-    if decl.per:
-        _check_word(findings, "event field", decl.per, KEY_FIELDS, *path, "per")
-    if decl.within not in ("", SESSION):
-        check_duration(findings, decl.within, *path, "within")
-    if kind == "last" and (decl.per or decl.within):
-        message = "expected neither `per` nor `within`: `last` is one moment"
-        findings.add("bad-measure", message, *path)
-    return len(findings.problems) == before
-
-
-def _check_word(
-    findings: Findings, what: str, word: str, known: Iterable[str], *path: str | int
-) -> None:
-    if word not in known:
-        findings.unknown(what, word, known, *path)
-
-
-def _is_reserved(words: list[str]) -> bool:
-    """Whether CEL would not read the name: a name may not begin with any word of its grammar."""
-    return words[0] in GRAMMAR or not _RESERVED_WORDS.isdisjoint(words)
 
 
 def _check_attribute(findings: Findings, decl: AttributeDecl, *path: str | int) -> None:
@@ -356,7 +272,7 @@ def _check_signal(findings: Findings, signal: Signal, *path: str | int) -> None:
     if signal.on in RESERVED:
         message = f'"{signal.on}" is reserved: Edgewise handles it itself, it needs no signal'
         findings.add("reserved-event", message, *path, "on")
-    elif not _EVENT.fullmatch(signal.on):
+    elif not EVENT.fullmatch(signal.on):
         message = f'expected an event of letters, digits and "_", at most 64, got {signal.on!r}'
         findings.add("bad-name", message, *path, "on")
     if signal.interest and signal.interest.key not in KEY_FIELDS:
@@ -364,6 +280,16 @@ def _check_signal(findings: Findings, signal: Signal, *path: str | int) -> None:
     if signal.interest and not 0 < abs(signal.interest.add) <= 1_000:
         message = f"expected a weight of -1000 to 1000 that is not 0, got {signal.interest.add:g}"
         findings.add("bad-weight", message, *path, "interest", "add")
+    if signal.preference:
+        _check_preference(findings, signal.preference, *path, "preference")
+
+
+def _check_preference(findings: Findings, wish: Preference, *path: str | int) -> None:
+    if wish.key not in KEY_FIELDS:
+        findings.unknown("event field", wish.key, KEY_FIELDS, *path, "key")
+    if wish.score is not None and not 0 <= wish.score <= 100:
+        message = f"expected a score of 0 to 100, got {wish.score:g}"
+        findings.add("bad-weight", message, *path, "score")
 
 
 def _check_goal(findings: Findings, goal: Goal, events: set[str], *path: str | int) -> None:
@@ -378,7 +304,7 @@ def _check_dimensions(findings: Findings) -> None:
     settings = findings.written.settings
     known = {attribute.dimension for attribute in BUILT_IN} - {""}
     known |= {decl.dimension for decl in settings.attributes.values() if decl.dimension}
-    known |= {signal.interest.key for signal in settings.signals if signal.interest}
+    known |= _keyed_by(settings)
     known |= {measure.per for measure in settings.measures.values() if measure.per}
     for dimension in settings.sensitive_values:
         if dimension not in known:

@@ -7,8 +7,10 @@ that an attribute never has are no concern of this module: the checker refuses t
 from __future__ import annotations
 
 from decisions.clock import DAYS
+from decisions.events import KEY_FIELDS
 from decisions.lesson import MAX_ITEMS, MAX_VIEWED
 from decisions.predicates import OneOf, Predicate, Span, Within
+from decisions.schema import INTEREST
 
 WORDS: dict[str, tuple[str, ...]] = {
     "time.weekday": DAYS,
@@ -23,7 +25,7 @@ BOUNDS: dict[str, tuple[int, int | None]] = {  # of an attribute, or of the valu
     "visitor.visits": (0, None),
     "session.seconds": (0, None),
     "session.views": (0, MAX_VIEWED),
-    "interest": (0, 100),
+    **dict.fromkeys(("interest", *(INTEREST + field for field in KEY_FIELDS)), (0, 100)),
     "counts": (0, None),
     "purchases.orders": (0, None),
     "purchases.lines": (0, None),

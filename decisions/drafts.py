@@ -10,9 +10,9 @@ import datetime
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from decisions.declaring import check_duration, check_name, checked, needs_of, zone_of
+from decisions.declaring import check_name, checked, needs_of, zone_of
 from decisions.experiments import UNITS
-from decisions.findings import Findings
+from decisions.findings import Findings, check_duration
 from decisions.hours import Edges, edges_of
 from decisions.learn import MAX_TIMES
 from decisions.lowering import lower

@@ -31,6 +31,7 @@ Condition: TypeAlias = Callable[[Mapping[str, Any]], Any]  # a tag's compiled ex
 
 _ENCODER = msgspec.json.Encoder(order="deterministic")
 _NO_TAGS: Mapping[str, tuple[int, Condition]] = MappingProxyType({})
+_NO_FIELDS: Mapping[str, frozenset[str]] = MappingProxyType({})
 
 
 class Facts(dict[str, Any]):
@@ -85,7 +86,8 @@ class Gate:
     """What one program lets into facts, and derives: its schema, time zone and tags.
 
     tags: name → (bits it needs, its compiled condition); a condition that is an error or not true
-    leaves its tag out. Made once per program; it keeps one opening per set of grants.
+    leaves its tag out. fields: `interest.<field>` → what it shows of all interest. Made once per
+    program; it keeps one opening per set of grants.
     """
 
     def __init__(
@@ -94,8 +96,10 @@ class Gate:
         *,
         timezone: str = "UTC",
         tags: Mapping[str, tuple[int, Condition]] = _NO_TAGS,
+        fields: Mapping[str, frozenset[str]] = _NO_FIELDS,
     ) -> None:
         self.schema, self.tags, self.clock = schema, tags, Calendar(timezone)
+        self.fields = fields
         self._openings: dict[int, _Opening] = {}
 
     def opening(self, grants: int) -> _Opening:
@@ -165,6 +169,9 @@ class _Opening:
         self.derived |= {
             name: derive for name, derive in _timing(gate.clock).items() if name in self.takes
         }
+        self.derived |= {
+            name: _narrowed(words) for name, words in gate.fields.items() if name in self.takes
+        }
         if "tags" in self.takes:
             conditions = [
                 (tag, holds) for tag, (needs, holds) in gate.tags.items() if allows(grants, needs)
@@ -203,6 +210,18 @@ def _unknown(attribute: Attribute, take: Take) -> Derive | None:
         return None
     zero = 0.0 if attribute.type == types.DOUBLE else 0
     return lambda facts: zero
+
+
+def _narrowed(words: frozenset[str]) -> Derive:
+    """Interest in these alone; what is withheld of all interest is withheld here."""
+
+    def interest(facts: Facts) -> Any:
+        known = facts["interest"]
+        if known is ABSENT:
+            return ABSENT
+        return {word: score for word, score in known.items() if word in words}
+
+    return interest
 
 
 def _tagging(conditions: Iterable[tuple[str, Condition]], take: Take) -> Derive:

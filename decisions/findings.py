@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from decisions.errors import PlaybookErrors, Position, Problem, RuleError
-from decisions.playbook import WrittenPlaybook
+from decisions.playbook import WrittenPlaybook, duration_s
 
 _WORD, _QUOTES = re.compile(r"[^\s,:{}\[\]]+"), ("'", '"')  # of YAML
 MAX_LISTED = 6  # so many names are listed when none is close
@@ -54,6 +54,17 @@ class Findings:
         """Raises PlaybookErrors if anything is wrong."""
         if self.problems:
             raise PlaybookErrors(self.problems)
+
+
+def check_duration(findings: Findings, text: str, *path: str | int) -> float:
+    """A duration in seconds, > 0; 1.0 after a finding."""
+    try:
+        if (found := duration_s(text)) > 0:
+            return found
+        findings.add("bad-duration", f"expected a duration above 0, got {text!r}", *path)
+    except ValueError as error:
+        findings.add("bad-duration", str(error), *path)
+    return 1.0
 
 
 def _quoted(line: str, start: int) -> dict[str, Any]:

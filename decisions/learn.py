@@ -182,6 +182,7 @@ _IMPERSONAL: dict[str, Any] = {
         "counts",
         "session",
         "measures",
+        "preferences",
         "customer",
         "authenticated_until_s",
     )
@@ -201,6 +202,8 @@ def _without(profile: Profile, sensitive: frozenset[str], strangers_too: bool) -
     changes: dict[str, Any] = {}
     if len(interests := kept(profile.interests)) < len(profile.interests):
         changes["interests"] = interests
+    if len(preferences := kept(profile.preferences)) < len(profile.preferences):
+        changes["preferences"] = preferences
     if any(len(kept(keyed)) < len(keyed) for keyed in profile.measures.values()):
         changes["measures"] = {name: kept(keyed) for name, keyed in profile.measures.items()}
     session = profile.session

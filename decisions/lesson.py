@@ -24,6 +24,7 @@ from decisions.profile import VIEW_BYTES, Cart, Measured, Profile, moment
 MAX_INTERESTS = 24  # the weakest go first; a cookie of the aimed size holds about as many
 MAX_VIEWED = 8  # distinct items per category, and categories per session
 MAX_RECENT = 8
+MAX_PREFERENCES = 16  # the one declared longest ago goes first
 MAX_COUNT = 1_000_000
 MAX_ITEMS = 9_999
 MAX_VALUE = 9_999_999.0
@@ -39,6 +40,14 @@ class Gain(NamedTuple):
     add: float
 
 
+class Wish(NamedTuple):
+    """What an event declares of the value of its `field`: a score of 0 to 100, or None to take back
+    what was declared."""
+
+    field: str
+    score: int | None
+
+
 class Learning(msgspec.Struct, frozen=True, kw_only=True):
     """What a program says about learning.
 
@@ -46,7 +55,8 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True):
     event type → add, remove or clear. known: the interest keys that have a number in the
     dictionary; others are not learnt. sensitive: the keys that need their own opt-in. caps: rule id
     → (times, window in seconds). held: rule id → the slot that it holds for a session. measures: by
-    name; measuring: event type → the names of those it counts for.
+    name; measuring: event type → the names of those it counts for. fields: `interest.<field>` → the
+    words that are read as its values. wishes: event type → what it declares.
     """
 
     events: frozenset[str] = frozenset()
@@ -59,6 +69,8 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True):
     half_life_s: float = HALF_LIFE_S
     measures: dict[str, Measure] = {}
     measuring: dict[str, tuple[str, ...]] = {}
+    fields: dict[str, frozenset[str]] = {}
+    wishes: dict[str, Wish] = {}
 
     def is_withheld(self, key: str, grants: int) -> bool:
         """Whether nothing may be learnt under this key."""
@@ -84,6 +96,7 @@ class Lesson:
         "_learning",
         "_measures",
         "_now",
+        "_preferences",
         "_profile",
         "_recent",
         "_views",
@@ -100,6 +113,7 @@ class Lesson:
         self._weights: dict[str, float] | None = None
         self._views: dict[str, bytes] | None = None
         self._measures: dict[str, Measured] | None = None
+        self._preferences: dict[str, int] | None = None
 
     def is_repeat(self, event: Event) -> bool:
         """Whether this event was learnt already, as far as the profile remembers."""
@@ -128,6 +142,8 @@ class Lesson:
                 self._gain(event)
                 if type_ in learning.measuring:
                     self._measure(event)
+                if type_ in learning.wishes:
+                    self._prefer(event)
                 if not action and event.item and event.category in learning.known:
                     self._view(event)
         return True
@@ -160,6 +176,8 @@ class Lesson:
             changes["session"] = _replace(before.session, views=self._views)
         if self._measures is not None:
             changes["measures"] = self._measures
+        if self._preferences is not None:
+            changes["preferences"] = self._preferences
         return _replace(before, **changes)
 
     def _gain(self, event: Event) -> None:
@@ -195,6 +213,20 @@ class Lesson:
                 continue
             kept = measures.pop(name, {})  # what was counted last comes last
             measures[name] = counted(measure, kept, event, self._now, session_s)
+
+    def _prefer(self, event: Event) -> None:
+        """What the visitor declares comes last, and in place of what they declared before."""
+        wish = self._learning.wishes[event.type]
+        key = event.key(wish.field)
+        if key not in self._learning.known or self._learning.is_withheld(key, self._grants):
+            return
+        if (preferences := self._preferences) is None:
+            preferences = self._preferences = self._profile.preferences.copy()
+        preferences.pop(key, None)
+        if wish.score is not None:
+            preferences[key] = wish.score
+        if len(preferences) > MAX_PREFERENCES:
+            del preferences[next(iter(preferences))]
 
     def _view(self, event: Event) -> None:
         """An event with item and category that leaves the cart alone: the item counts once."""

@@ -15,10 +15,11 @@ from decisions.compiling import VIEWED, Catalogue
 from decisions.declaring import Declared, declare
 from decisions.drafts import Draft, draft_rules
 from decisions.errors import Problem, TemplateError
+from decisions.events import KEY_FIELDS
 from decisions.findings import Findings, suggestion
 from decisions.playbook import Rule, WrittenPlaybook
 from decisions.rules.checker import Typed
-from decisions.schema import Schema
+from decisions.schema import INTEREST, Schema
 from decisions.silences import Warnings
 from decisions.suspects import suspect_rules
 from decisions.templates import Token, parse
@@ -64,7 +65,8 @@ MAX_SEGMENTS = 15  # of one channel
 
 _PARTIAL = re.compile(r"\{\{>\s*([^\s}]+)")
 _OUTCOME = msgspec.json.Encoder(order="deterministic")
-_KEYED = ("interest", "session.views")  # a page may have a category that no product has
+_INTERESTS = tuple(INTEREST + field for field in KEY_FIELDS)
+_KEYED = ("interest", *_INTERESTS, "session.views")  # page.category may be no product's
 _ALWAYS_THERE = ("time.", "now")  # derived from the moment of the request
 
 

@@ -59,10 +59,16 @@ class InterestGain(_Written, frozen=True):
     add: float
 
 
+class Preference(_Written, frozen=True):
+    key: str  # an event's field: category, item, brand
+    score: float | None = None  # 0 to 100; without it what was declared is forgotten
+
+
 class Signal(_Written, frozen=True):
     on: str
     interest: InterestGain | None = None
     cart: Literal["add", "remove", "clear"] | None = None
+    preference: Preference | None = None
 
 
 class MeasureDecl(_Written, frozen=True):

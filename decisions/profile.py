@@ -54,8 +54,9 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 
     visitor: a UUID, or "" for nobody. seen_s: when it last changed. at_s: the moment the
     `interests` (key → weight) stand for. counts: event type → how often. caps: rule id → when it
-    was seen, oldest first. measures: name → what was measured. recent: 32-bit hashes of the last
-    eight event ids. customer: the key of who signed in, 0 for nobody; known from before is
+    was seen, oldest first. preferences: key → the score that the visitor declared, which beats the
+    interest that was inferred. measures: name → what was measured. recent: 32-bit hashes of the
+    last eight event ids. customer: the key of who signed in, 0 for nobody; known from before is
     *recognised*, and *authenticated* until `authenticated_until_s`.
     """
 
@@ -73,6 +74,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     customer: int = 0
     authenticated_until_s: int = 0
     measures: dict[str, Measured] = {}
+    preferences: dict[str, int] = {}
 
     @property
     def session_id(self) -> str:
@@ -131,6 +133,9 @@ def profile_facts(
         now = moment(profile, now_s)
         known = _known(profile.interests)
         values["interest"] = scores(known, now - profile.at_s, half_life_s)
+        if profile.preferences:
+            declared = _known(profile.preferences)
+            values["interest"] |= {key: float(score) for key, score in declared.items()}
         values["counts"] = _known(profile.counts)
         session = profile.session
         if session is not None and now - session.last_s < IDLE_S:

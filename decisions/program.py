@@ -54,6 +54,7 @@ class Program:
         self.gate = Gate(
             head.schema,
             timezone=head.timezone,
+            fields=head.learning.fields,
             tags={tag.name: (tag.needs, tag.condition(head.schema)) for tag in head.tags},
         )
         self._templates: dict[str, Template] = {}

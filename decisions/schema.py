@@ -21,6 +21,8 @@ TIMESTAMP, DURATION = "timestamp", "duration"
 SET, MAP_INT, MAP_DOUBLE = "set", "map<int>", "map<double>"
 TYPES = (BOOL, INT, DOUBLE, STRING, TIMESTAMP, DURATION, SET, MAP_INT, MAP_DOUBLE)
 
+INTEREST = "interest."  # before a field of events: interest in its values alone
+
 # What a granted, unknown collection is.
 EMPTY: dict[str, Any] = {SET: frozenset(), MAP_INT: {}, MAP_DOUBLE: {}}
 

@@ -21,7 +21,7 @@ from decisions.lowering import lower
 from decisions.playbook import Experiment, Settings
 from decisions.predicates import Clause, Member, OneOf, Predicate, Prefix
 from decisions.rules.checker import Read, Typed
-from decisions.schema import Schema
+from decisions.schema import INTEREST, Schema
 from decisions.shadows import implies
 from decisions.silences import Warnings
 
@@ -227,7 +227,9 @@ def _changed(
             yield from _changed(through, event, settings, declared)
         elif (
             (name == "counts" and key in (event, None))
-            or (name == "interest" and any(signal.interest for signal in signals))
+            or (
+                f"{name}.".startswith(INTEREST) and any(s.interest or s.preference for s in signals)
+            )
             or (name.startswith("cart.") and any(signal.cart for signal in signals))
         ):
             yield _called((name, key))

@@ -26,8 +26,9 @@ BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 
 STRUCTS: list[type[msgspec.Struct]] = [
     playbook.Settings, playbook.Holdout, playbook.SlotDecl, playbook.Goal, playbook.AttributeDecl,
-    playbook.InterestGain, playbook.Signal, playbook.InterestSettings, playbook.Cap,
-    playbook.Variant, playbook.Experiment, playbook.Rule, playbook.SegmentDecl,
+    playbook.InterestGain, playbook.Preference, playbook.MeasureDecl, playbook.Signal,
+    playbook.InterestSettings, playbook.Cap, playbook.Variant, playbook.Experiment, playbook.Rule,
+    playbook.SegmentDecl,
     playbook.PlaybookTest,
 ]  # fmt: skip
 KEYS = [

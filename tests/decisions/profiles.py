@@ -60,6 +60,7 @@ profiles = st.builds(
     recent=st.lists(st.integers(0, 2**32 - 1), max_size=8).map(tuple),
     customer=st.integers(0, 2**64 - 1),
     authenticated_until_s=times,
+    preferences=st.dictionaries(keys, st.integers(0, 100), max_size=5),
     measures=st.dictionaries(
         st.sampled_from(MEASURES) | unknown,
         st.dictionaries(

@@ -165,4 +165,5 @@ def test_a_domain_is_said_in_words_or_not_known() -> None:
     assert domain(Within("visitor.first_seen", None, ((1.0, True, None, False),))) is None
     assert set(BOUNDS) - set(SCHEMA.attributes) == {
         "purchases.orders", "purchases.lines", "purchases.weeks", "purchases.weekday",
+        "interest.category", "interest.item", "interest.brand",
     }  # fmt: skip

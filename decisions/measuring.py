@@ -1,0 +1,100 @@
+"""Measures as a playbook declares them: checked, each with its place; their attributes out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from decisions import consent
+from decisions.events import KEY_FIELDS, VALUE_FIELDS
+from decisions.findings import Findings, check_duration
+from decisions.measures import Kind, Measure
+from decisions.playbook import MeasureDecl, duration_s
+from decisions.rules.parser import RESERVED as GRAMMAR
+from decisions.schema import DOUBLE, INT, MAP_DOUBLE, MAP_INT, TIMESTAMP, Attribute
+
+EVENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")  # counts.<event> must be a name in CEL
+_RESERVED_WORDS = frozenset({"true", "false", "null", "in"})
+MEASURES = "measures"  # what their attributes begin with
+MAX_MEASURES = 32  # of a playbook; the cookie has room for a few
+SESSION = "session"
+_KINDS: tuple[Kind, ...] = ("count", "sum", "max", "last")
+_MEASURE_TYPES = {"count": (INT, MAP_INT), "last": (TIMESTAMP, "")}  # without and with `per`
+
+
+def measured(findings: Findings) -> list[Attribute]:
+    """The attribute of each measure that is without errors."""
+    settings, found = findings.written.settings, []
+    if len(settings.measures) > MAX_MEASURES:
+        message = f"expected at most {MAX_MEASURES} measures, got {len(settings.measures)}"
+        findings.add("too-many", message, "settings", MEASURES)
+    for name, decl in settings.measures.items():
+        if _check_measure(findings, name, decl, "settings", MEASURES, name):
+            measure = measure_of(decl)
+            type_ = _MEASURE_TYPES.get(measure.kind, (DOUBLE, MAP_DOUBLE))[bool(measure.per)]
+            found.append(
+                Attribute(
+                    f"{MEASURES}.{name}",
+                    type_,
+                    consent.PERSONALIZATION,
+                    zero=measure.kind != "last",
+                    dimension=measure.per,
+                )
+            )
+    return found
+
+
+def measure_of(decl: MeasureDecl) -> Measure:
+    """What a declaration without errors says."""
+    kind = next(kind for kind in _KINDS if getattr(decl, kind))
+    field = getattr(decl, kind)
+    return Measure(
+        kind=kind,
+        on=decl.of or field,
+        field=field if decl.of else "",
+        per=decl.per,
+        within_s=duration_s(decl.within) if decl.within not in ("", SESSION) else 0.0,
+        session=decl.within == SESSION,
+    )
+
+
+def _check_measure(findings: Findings, name: str, decl: MeasureDecl, *path: str | int) -> bool:
+    """Whether the declaration is without errors."""
+    before = len(findings.problems)
+    if not EVENT.fullmatch(name) or is_reserved([name]):
+        message = f'expected a measure of letters, digits and "_", at most 64, got {name!r}'
+        findings.add("bad-name", message, *path)
+    given = [kind for kind in _KINDS if getattr(decl, kind)]
+    if len(given) != 1:
+        got = " and ".join(given) or "none"
+        findings.add("bad-measure", f"expected one of {', '.join(_KINDS)}, got {got}", *path)
+        return False
+    (kind,) = given
+    events = {signal.on for signal in findings.written.settings.signals}
+    if kind in ("count", "last"):
+        if decl.of:
+            findings.add("bad-measure", f"expected no `of`: `{kind}` names the event", *path, "of")
+        _check_word(findings, "event", getattr(decl, kind), events, *path, kind)
+    else:
+        _check_word(findings, "event field", getattr(decl, kind), VALUE_FIELDS, *path, kind)
+        _check_word(findings, "event", decl.of, events, *path, "of")
+    if decl.per:
+        _check_word(findings, "event field", decl.per, KEY_FIELDS, *path, "per")
+    if decl.within not in ("", SESSION):
+        check_duration(findings, decl.within, *path, "within")
+    if kind == "last" and (decl.per or decl.within):
+        message = "expected neither `per` nor `within`: `last` is one moment"
+        findings.add("bad-measure", message, *path)
+    return len(findings.problems) == before
+
+
+def _check_word(
+    findings: Findings, what: str, word: str, known: Iterable[str], *path: str | int
+) -> None:
+    if word not in known:
+        findings.unknown(what, word, known, *path)
+
+
+def is_reserved(words: list[str]) -> bool:
+    """Whether CEL would not read the name: a name may not begin with any word of its grammar."""
+    return words[0] in GRAMMAR or not _RESERVED_WORDS.isdisjoint(words)
