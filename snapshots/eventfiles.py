@@ -189,14 +189,22 @@ def read_rows(
     over; what they do hold is not cut. Raises Malformed, StoreUnavailable, TooLarge.
     """
     seen = Seen()
+    for path in paths_of(files, from_s=from_s, to_s=to_s):
+        for placed in rows_of(files.read(path), path, kind):
+            if seen.is_new(placed.row, placed.raw):
+                yield placed
+
+
+def paths_of(
+    files: EventFiles, *, from_s: float = 0.0, to_s: float = float("inf")
+) -> Iterator[str]:
+    """The files that may hold rows of this time, in the order in which they are read. Raises
+    StoreUnavailable."""
     for one in files.look():
         began_s = hour_of(one.path)
         # It goes on after its hour for as long as a file may be written, a day at most.
-        if began_s is not None and not from_s - HOUR_S - DAY_S <= began_s <= to_s:
-            continue
-        for placed in rows_of(files.read(one.path), one.path, kind):
-            if seen.is_new(placed.row):
-                yield placed
+        if began_s is None or from_s - HOUR_S - DAY_S <= began_s <= to_s:
+            yield one.path
 
 
 def rows_of(data: bytes, path: str, kind: type[R]) -> Iterator[Placed[R]]:
@@ -222,9 +230,9 @@ class Seen:
         self._young: set[bytes] = set()
         self._old: set[bytes] = set()
 
-    def is_new(self, row: Identified) -> bool:
-        """Whether it is the first of its kind; from now on it is not."""
-        key = _key(row)
+    def is_new(self, row: Identified, raw: bytes = b"") -> bool:
+        """Whether it is the first of its kind; from now on it is not. raw: its bytes."""
+        key = _key(row, raw)
         if key in self._young or key in self._old:
             return False
         if len(self._young) >= self._most:
@@ -233,10 +241,13 @@ class Seen:
         return True
 
 
-def _key(row: Identified) -> bytes:
+def _key(row: Identified, raw: bytes) -> bytes:
     """What two copies of a row have in common, and no two rows do. An id is the client's: that of
     one visitor says nothing of another's. A decision's is its `x`, which names a second: visits of
-    nobody in particular may share it, but not the moment."""
+    nobody in particular may share it, but not the moment. A client that sends no id is taken by
+    all that it said."""
+    if not row.id:
+        return hashlib.blake2b(raw, digest_size=12).digest()
     moment = repr(row.received) if row.type == SERVED else ""
     text = f"{row.visitor}\n{moment}\n{row.id}"
     return hashlib.blake2b(text.encode(), digest_size=12).digest()
@@ -244,11 +255,18 @@ def _key(row: Identified) -> bytes:
 
 def lines(data: bytes, path: str) -> Iterator[bytes]:
     """The lines of a file, without their newlines. Raises Malformed for one that is cut off."""
+    for block in blocks(data, path):
+        yield from block[:-1].split(b"\n")
+
+
+def blocks(data: bytes, path: str) -> Iterator[bytes]:
+    """The same, some lines at a time, with their newlines."""
     rest, number = b"", 0
     for piece in pieces(data, path):
-        *whole, rest = (rest + piece).split(b"\n")
-        number += len(whole)
-        yield from whole
+        whole, newline, rest = (rest + piece).rpartition(b"\n")
+        if newline:
+            number += whole.count(b"\n") + 1
+            yield whole + newline
         if len(rest) > MAX_LINE_BYTES:
             what = f"expected a row of at most {MAX_LINE_BYTES} bytes, got more"
             raise Malformed(f"{what} - at {path}:{number + 1}")

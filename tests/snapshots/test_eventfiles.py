@@ -87,6 +87,13 @@ def test_a_row_that_is_there_twice_comes_once() -> None:
     assert sorted(ids(read_rows(StoredEvents(store), Logged))) == ["a", "b", "c"]
 
 
+def test_events_that_came_without_an_id_are_told_apart_by_all_that_they_say() -> None:
+    rows = [line("", visitor="v", item=item) for item in ("a", "b", "a")]
+    store = MemoryStore()
+    store.create(path_of(NOW_S, NAME), packed(*rows, line("", visitor="v", received=NOW_S + 1)))
+    assert len(list(read_rows(StoredEvents(store), Logged))) == 3
+
+
 def test_an_id_of_one_visitor_says_nothing_of_anothers() -> None:
     data = packed(line("1", visitor="v"), line("1", visitor="w"), line("1"), line("1"))
     store = MemoryStore()
