@@ -41,6 +41,7 @@ Read in this order; a module imports only from the ones above it:
     placing       which escape each token of a template gets, or why it may not stand there
     tables        the records of a program: rules, slots, fragments, tags
     engine        one slot's rules and facts in, a decision out
+    thresholds    when time alone may change what a slot shows
     program       the compiled playbook: bytes in, decisions out
     changes       two programs: what differs, and for how many
     findings      what is wrong with a playbook, each with its place
@@ -48,6 +49,7 @@ Read in this order; a module imports only from the ones above it:
     declaring     settings, segments and tags checked: a schema out
     shadows       rules that can never be reached
     drafts        rules checked, in match order
+    timed         rules in match order in, a slot's thresholds of time out
     tokens        fragments parsed, each token known
     compiling     a written playbook in, a program out, or every error at once
     rehearsal     a playbook's own tests against its program

@@ -45,6 +45,7 @@ from decisions.program import Program
 from decisions.rules.checker import Typed
 from decisions.schema import INTEREST, Schema
 from decisions.tables import Goal, Head, Rule, Slot, SlotHead, Tag, encoded
+from decisions.timed import Timed
 from decisions.tokens import compile_fragments
 
 Catalogue: TypeAlias = Mapping[str, Iterable[str]]  # `category`, `brand`, `item` → its values
@@ -98,11 +99,19 @@ def compile_with_ledger(
     learning = msgspec.structs.replace(learning, fields=fields)
     older = ledger or first_ledger(settings.name)
     grown = older.grown(_names(learning), _weights(written), _terms(drafts))
-    slots = [_slot(name, decl, schema, drafts, grown) for name, decl in settings.slots.items()]
-    return Compiled(Program(_head(settings, declared, grown, learning), slots, fragments), grown)
+    timed = Timed(schema, declared.tags, fragments, learning.measures, settings.holdout)
+    slots = [_slot(name, decl, timed, drafts, grown) for name, decl in settings.slots.items()]
+    head = _head(settings, declared, [slot.head for slot in slots], grown, learning)
+    return Compiled(Program(head, slots, fragments), grown)
 
 
-def _head(settings: Settings, declared: Declared, grown: Ledger, learning: Learning) -> Head:
+def _head(
+    settings: Settings,
+    declared: Declared,
+    slots: Iterable[SlotHead],
+    grown: Ledger,
+    learning: Learning,
+) -> Head:
     tags = (
         Tag(name, declared.schema.needs("tags", name), encoded(typed.expr), settings.tags[name])
         for name, typed in declared.tags.items()
@@ -115,7 +124,7 @@ def _head(settings: Settings, declared: Declared, grown: Ledger, learning: Learn
         name=settings.name,
         schema=declared.schema,
         bands=tuple(settings.bands),
-        slots=tuple(SlotHead(name, s.default, s.json) for name, s in settings.slots.items()),
+        slots=tuple(slots),
         tags=tuple(tags),
         goals=goals,
         learning=learning,
@@ -238,13 +247,12 @@ def _entry(rule_id: str, experiment: Experiment) -> str:
     return LAYER + experiment.layer if experiment.layer else TRAFFIC + rule_id
 
 
-def _slot(
-    name: str, decl: SlotDecl, schema: Schema, drafts: Iterable[Draft], grown: Ledger
-) -> Slot:
+def _slot(name: str, decl: SlotDecl, timed: Timed, drafts: Iterable[Draft], grown: Ledger) -> Slot:
     mine = [draft for draft in drafts if draft.rule.slot == name]
     rules = tuple(_rule(draft, grown) for draft in mine)
     index = build([draft.lowered for draft in mine])
-    return Slot(SlotHead(name, decl.default, decl.json), schema, rules, index)
+    head = SlotHead(name, decl.default, decl.json, timed.thresholds(decl.default, mine))
+    return Slot(head, timed.schema, rules, index)
 
 
 def _rule(draft: Draft, grown: Ledger) -> Rule:

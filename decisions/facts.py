@@ -8,7 +8,8 @@ key can depend on it. The Gate of a program says what gets in and what is derive
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import blake2b
 from itertools import islice
 from types import MappingProxyType
@@ -69,6 +70,16 @@ class Facts(dict[str, Any]):
         """Of the week, in the playbook's time zone. Raises ValueError or OverflowError where the
         calendar ends."""
         return self._opening.clock.minute(self.now_s)
+
+    def until(self, minutes: Sequence[int]) -> float:
+        """Seconds until one of these minutes of the week. As `clock.Calendar.until`."""
+        return self._opening.clock.until(self.now_s, minutes)
+
+    def local_until(self, minutes: Sequence[int]) -> float:
+        """The same by the visitor's own clock; infinity where their zone is not known."""
+        zone = self["local.zone"]
+        calendar = calendar_of(zone) if zone is not ABSENT else None
+        return calendar.until(self.now_s, minutes) if calendar is not None else math.inf
 
     def digest(self) -> bytes:
         """4 bytes that tell apart what was given under which grants; what is derived is no part

@@ -20,8 +20,9 @@ from decisions.facts import Facts, Gate
 from decisions.index import Block, Index, block_steps
 from decisions.ledger import Dictionary
 from decisions.reasons import Reason, Step
-from decisions.tables import Fragment, Head, Rule, Slot
+from decisions.tables import Fragment, Head, Rule, Slot, Thresholds
 from decisions.templates import Template, overlaid
+from decisions.thresholds import merged
 
 FORMAT = 1
 CHUNK = 1_000  # rules or fragments that are decoded in one step: about a millisecond
@@ -116,6 +117,12 @@ class Program:
         if not explain:
             return engine.decide(place, facts, around)
         return engine.decide(place, facts, around, lambda name: self.why_absent(name, facts.grants))
+
+    def thresholds(self, slots: Iterable[str]) -> Thresholds | None:
+        """When time alone may change which fragment one of these slots shows, for `next_in`; None
+        where it never does."""
+        places = [self.slots[name] for name in slots if name in self.slots]
+        return merged(place.thresholds for place in places if place.thresholds is not None)
 
     def facts(
         self, facts: Mapping[str, Any], grants: Iterable[str] | int = (), now: float = 0.0

@@ -72,12 +72,33 @@ class Rule(msgspec.Struct, frozen=True, array_like=True, gc=False):
     holds: bool = False
 
 
+class Thresholds(msgspec.Struct, frozen=True, array_like=True):
+    """Where time alone may change which fragment a slot shows; everything in ascending order.
+
+    ages: a timestamp's name → the seconds after it, or `session.seconds` → those seconds. moments:
+    seconds since the epoch. week: minutes of the week by the playbook's clock, local: by the
+    visitor's own. caps: rule → (times, seconds) of its cap. windows: `measures.…` over a window →
+    seconds of its cells. signed_in: whether a rule or fragment needs `authenticated`. vague:
+    whether a condition reads the clock in a way that none of these says.
+    """
+
+    ages: dict[str, tuple[float, ...]] = {}
+    moments: tuple[float, ...] = ()
+    week: tuple[int, ...] = ()
+    local: tuple[int, ...] = ()
+    caps: dict[str, tuple[int, float]] = {}
+    windows: dict[str, int] = {}
+    signed_in: bool = False
+    vague: bool = False
+
+
 class SlotHead(msgspec.Struct, frozen=True, array_like=True):
     """A slot but for its rules and index blocks, which are decoded one by one."""
 
     name: str
     default: str
     json: bool
+    thresholds: Thresholds | None = None
 
 
 class Slot:
@@ -87,6 +108,7 @@ class Slot:
     __slots__ = (
         "conditions",
         "default",
+        "head",
         "held",
         "index",
         "json",
@@ -94,11 +116,13 @@ class Slot:
         "plain",
         "rules",
         "schema",
+        "thresholds",
     )
 
     def __init__(
         self, head: SlotHead, schema: Schema, rules: tuple[Rule, ...], index: Index
     ) -> None:
+        self.head, self.thresholds = head, head.thresholds
         self.name, self.default, self.json = head.name, head.default, head.json
         self.schema, self.rules, self.index = schema, rules, index
         self.conditions: dict[int, Condition] = {}

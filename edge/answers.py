@@ -29,8 +29,11 @@ Noted: TypeAlias = list[tuple[str, Decision, Marks]]
 JSON = (b"content-type", b"application/json")
 
 
-def decided(services: Services, visit: Visit, slots: Collection[str]) -> list[wire.Shown]:
-    """What each slot shows, decided in the playbook's order, told in the order asked.
+def decided(
+    services: Services, visit: Visit, slots: Collection[str]
+) -> tuple[list[wire.Shown], Known]:
+    """What each slot shows, decided in the playbook's order, told in the order asked; and what
+    was known.
 
     Never raises for what is inside a rule or a fragment.
     """
@@ -47,9 +50,11 @@ def decided(services: Services, visit: Visit, slots: Collection[str]) -> list[wi
                 visit.hold(made.decision)
     noted = visit.rows().decisions if visit.is_logged and visit.preview is None else None
     carried = [_carried(services, visit, marks, shown[slot], noted) for slot in slots]
-    if not tells:
-        return carried
-    return [_told(services, visit, reply, shown[reply.slot].decision, known) for reply in carried]
+    if tells:
+        carried = [
+            _told(services, visit, reply, shown[reply.slot].decision, known) for reply in carried
+        ]
+    return carried, known
 
 
 def granted(

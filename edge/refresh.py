@@ -18,6 +18,7 @@ from decisions.engine import NOTHING_PAUSED, Control, Decision
 from decisions.ledger import visitor_key
 from decisions.profile import Profile
 from decisions.program import Program
+from decisions.tables import Thresholds
 from edge.asked import Asked
 from edge.exposure import HELD_OUT, NO_RULE, NO_VARIANT, Exposure
 from edge.sinks.row import Decided
@@ -93,6 +94,7 @@ class Serving:
     __slots__ = (
         "_order",
         "_orders",
+        "_tables",
         "asked",
         "control",
         "erased",
@@ -116,6 +118,7 @@ class Serving:
         self.names = Names(self.program)
         self._order = {name: number for number, name in enumerate(self.program.slots)}
         self._orders: dict[tuple[str, ...], list[str]] = {}  # of the pages that asked before
+        self._tables: dict[tuple[str, ...], Thresholds | None] = {}  # the same
         self.asked: Asked[Any] = Asked()  # what `visit.Reception` keeps of its last requests
         self.query_keys = tuple(
             name.removeprefix(_QUERY)
@@ -165,6 +168,16 @@ class Serving:
             if len(self._orders) >= MAX_PAGES:
                 self._orders.clear()
             self._orders[asked] = found
+        return found
+
+    def thresholds(self, slots: Iterable[str]) -> Thresholds | None:
+        """When time alone may change what these slots show, found once for each kind of page."""
+        asked = tuple(slots)
+        if asked in self._tables:
+            return self._tables[asked]
+        if len(self._tables) >= MAX_PAGES:
+            self._tables.clear()
+        found = self._tables[asked] = self.program.thresholds(asked)
         return found
 
     def is_stale(self, now_s: float) -> bool:

@@ -6,7 +6,7 @@ through the program's gate. It holds the only mutable thing of a request: the pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -34,6 +34,7 @@ from decisions.profile import (
 )
 from decisions.reasons import Reason, Step
 from decisions.tables import Slot
+from decisions.thresholds import next_in
 from edge import wire
 from edge.choosing import SEC_GPC, Terms
 from edge.context import BOT, Context
@@ -185,6 +186,14 @@ class Visit:
             return ()
         session = live_session(self.profile, self.now_s)
         return session.held if session is not None else ()
+
+    def next_in(self, slots: Iterable[str], known: Known) -> int:
+        """After how many seconds time alone could change what these slots show; 0 for never."""
+        table = self.serving.thresholds(slots)
+        if table is None:
+            return 0
+        until_s = float(self.profile.authenticated_until_s)
+        return next_in(table, known.facts, known.around.seen, until_s)
 
     def hold(self, decision: Decision) -> None:
         """Remembers for this session what was shown, if its rule holds the slot."""

@@ -100,12 +100,14 @@ class Shown(msgspec.Struct, frozen=True, omit_defaults=True):
 
 class VisitReply(msgspec.Struct, frozen=True, omit_defaults=True):
     """keep: the page may keep events on the device until they are acknowledged. refused: events
-    that were not taken; it is no use to send them again, unless `retry` asks for the batch."""
+    that were not taken; it is no use to send them again, unless `retry` asks for the batch.
+    next_in: after how many seconds time alone could change a decision; 0 for never."""
 
     decisions: list[Shown]
     keep: bool = False
     retry: bool = False
     refused: list[RefusedEvent] = []
+    next_in: int = 0
 
 
 class EventsReply(msgspec.Struct, frozen=True, omit_defaults=True):

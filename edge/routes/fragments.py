@@ -37,7 +37,8 @@ def many(services: Services, scope: Scope, headers: dict[bytes, bytes], _: bytes
         return answers.json_reply(services, reply, started_ns)
     visit = services.reception.arrive(serving, headers, wire.page_of(asked))
     visit.preview = services.previews.read(asked.get(PREVIEW, ""))
-    reply = wire.VisitReply(answers.decided(services, visit, slots), keep=visit.may_keep)
+    decisions = answers.decided(services, visit, slots)[0]
+    reply = wire.VisitReply(decisions, keep=visit.may_keep)
     services.intake.log(visit)
     return answers.json_reply(services, reply, started_ns)
 

@@ -30,9 +30,10 @@ def visit(services: Services, scope: Scope, headers: dict[bytes, bytes], body: b
         ]
         batch = []
     refused = services.intake.take(visit, batch, refused)
-    decisions = answers.decided(services, visit, asked.slots)
+    decisions, known = answers.decided(services, visit, asked.slots)
     services.intake.log(visit)
-    reply = wire.VisitReply(decisions, keep=visit.may_keep, retry=is_limited, refused=refused)
+    next_in = visit.next_in(asked.slots, known)
+    reply = wire.VisitReply(decisions, visit.may_keep, is_limited, refused, next_in)
     cookies = services.reception.cookies(visit, headers)
     return answers.json_reply(services, reply, started_ns, cookies)
 

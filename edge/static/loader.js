@@ -12,7 +12,8 @@
   for (const type of (script.dataset.events || '').split(/\s+/)) types[type] = type;
 
   const preview = new URLSearchParams(location.search).get('edgewise_preview') || undefined; // made by `edgewise preview`
-  let queue = [], keep = false, page = {}, timer, due = Infinity, wanted = false;
+  const NOTHING = 0, CHANGES = 1, ALL = 2; // what a trip fills: no slot, those that show something else now, each anew
+  let queue = [], keep = false, page = {}, timer, due = Infinity, wanted = NOTHING, clock, asks = 0, missed = false;
 
   // Events outlive their page in this tab's storage, but only where the visitor's grants let the device keep them.
   try {
@@ -43,14 +44,28 @@
       if (!answer.retry) queue = queue.filter(event => !events.includes(event));
       keep = answer.keep;
       save();
-      if (performance.now() - asked < deadline) for (const slot of slots) show(slot, answer.decisions.find(({ slot: name }) => name === slot.getAttribute('name')));
+      if (names.length) {
+        clearTimeout(clock);
+        missed = false;
+        if (answer.next_in && asks < 10) clock = setTimeout(ask, answer.next_in * 1000);
+      }
+      if (performance.now() - asked < deadline) for (const slot of slots) show(slot, answer.decisions.find(({ slot: name }) => name === slot.getAttribute('name')), fill);
     }).catch(() => {});
-    if (queue.length) schedule(5000, false);
+    if (queue.length) schedule(5000, NOTHING);
   }
 
-  function show(slot, decision) {
+  // By now time alone could have changed the page: asked while somebody looks, and ten times at most until something happens.
+  function ask() {
+    missed = document.hidden;
+    if (missed) return;
+    asks += 1;
+    schedule(0, CHANGES);
+  }
+
+  function show(slot, decision, fill) {
     if (!decision) return;
     const was = shown.get(slot) || { own: slot.innerHTML }, html = decision.html || was.own;
+    if (fill < ALL && (was.html || was.own) === html) return;
     if ((was.html || was.own) !== html) {
       const height = slot.offsetHeight; // the box stays as it was: nothing around it moves
       if (height) Object.assign(slot.style, { height: height + 'px', overflow: 'hidden' });
@@ -69,25 +84,26 @@
       clearTimeout(clock);
       if (entries.pop().isIntersecting) clock = setTimeout(() => {
         eye.disconnect();
-        if (shown.get(slot).x === x) note('seen', { x }, 3000, false);
+        if (shown.get(slot).x === x) note('seen', { x }, 3000, NOTHING);
       }, 1000);
     }, { threshold: 0.5 });
     eye.observe(slot);
   }
 
   function schedule(wait, fill) {
-    wanted ||= fill;
+    wanted = Math.max(wanted, fill);
+    if (fill === ALL) asks = 0;
     if (Date.now() + wait >= due) return;
     clearTimeout(timer);
     due = Date.now() + wait;
     timer = setTimeout(() => {
       trip(wanted);
-      wanted = false;
+      wanted = NOTHING;
       due = Infinity;
     }, wait);
   }
 
-  function note(type, fields, wait = 30, fill = true) {
+  function note(type, fields, wait = 30, fill = ALL) {
     queue.push({ ...fields, type, id: crypto.randomUUID(), at: Date.now() / 1000 });
     save();
     schedule(wait, fill);
@@ -105,7 +121,7 @@
   function visit(about) {
     const meta = document.querySelector('meta[name="edgewise-category"]');
     page = { path: location.pathname, category: meta ? meta.content : '', query: location.search.slice(1), referrer: document.referrer, zone: Intl.DateTimeFormat().resolvedOptions().timeZone, ...about };
-    schedule(0, true);
+    schedule(0, ALL);
   }
 
   window.edgewise = {
@@ -126,6 +142,7 @@
     if (!keep) queue = [];
   });
   addEventListener('pageshow', event => event.persisted && visit());
+  addEventListener('visibilitychange', () => missed && ask());
   addEventListener('resize', () => shown.forEach((_, slot) => { slot.style.height = ''; }));
   if (document.readyState === 'loading') addEventListener('DOMContentLoaded', () => visit());
   else visit();

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import datetime
+import math
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decisions.clock import Calendar, calendar_of
+from decisions.clock import WEEK_MIN, Calendar, calendar_of
 
 ZONES = ("UTC", "Europe/Paris", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kathmandu")
 YEAR_1972_S, YEAR_2100_S = 63_072_000, 4_102_444_800
@@ -62,3 +63,32 @@ def test_the_calendar_of_a_visitors_zone_is_made_once() -> None:
 @pytest.mark.parametrize("zone", ["Mars/Olympus_Mons", "../etc", "", "America", "a\0b"])
 def test_a_visitors_zone_that_is_none_has_no_calendar(zone: str) -> None:
     assert calendar_of(zone) is None
+
+
+@given(
+    st.sampled_from(ZONES),
+    st.floats(YEAR_1972_S, YEAR_2100_S) | st.just(1_774_746_000.0 - 1_000),
+    st.lists(st.integers(0, WEEK_MIN - 1), min_size=1, max_size=200),
+)
+def test_no_minute_of_the_week_comes_before_the_wait_for_it_is_over(
+    zone: str, now_s: float, minutes: list[int]
+) -> None:
+    calendar, wanted = Calendar(zone), sorted(set(minutes))
+    wait_s = calendar.until(now_s, wanted)
+    assert wait_s > 0
+    first = calendar.minute(now_s)
+    for later_s in range(1, min(math.ceil(wait_s), 3_600)):
+        if (minute := calendar.minute(now_s + later_s)) != first:
+            assert minute not in wanted
+    if wait_s < 3_600 and calendar.hour(now_s) == calendar.hour(now_s + wait_s) != 1:
+        assert calendar.minute(now_s + wait_s + 1e-6) in wanted
+
+
+def test_a_wait_ends_when_the_clocks_change() -> None:
+    spring, autumn = 1_774_746_000, 1_792_890_000
+    calendar = Calendar("Europe/Paris")
+    night = [5 * 1_440 + 12 * 60]  # Saturday noon
+    assert calendar.until(spring - 1_000.5, night) == 1_000.5
+    assert calendar.until(spring - 1_000, night) == 1_000
+    assert calendar.until(autumn - 1, night) == 1
+    assert calendar.until(spring, night) == (5 * 24 + 12 + 21) * 3_600

@@ -40,11 +40,13 @@ def publish(
     rules: list[dict[str, Any]] | None = None,
     fragments: Mapping[str, str] = MappingProxyType({}),
     ttl_s: float = TTL_S,
+    **settings: Any,
 ) -> Manifest:
-    """One more version of the shop, whose welcome says `hero`."""
+    """One more version of the shop, whose welcome says `hero`. settings: of its playbook."""
 
     def build(ledger: Ledger | None) -> tuple[list[Packed], Ledger]:
-        written = playbook(fragments={"hero/welcome": hero, **fragments}, rules=rules)
+        shown = {"hero/welcome": hero, **fragments}
+        written = playbook(fragments=shown, rules=rules, **settings)
         compiled = compile_with_ledger(written, ledger, CATALOGUE)
         return [pack("program", 1, compiled.program.encode())], compiled.ledger
 

@@ -11,7 +11,7 @@ import pytest
 from decisions.engine import NOTHING_PAUSED, Control
 from decisions.program import Program
 from edge.exposure import NO_RULE, NO_VARIANT, Exposure
-from edge.refresh import Names, Served
+from edge.refresh import MAX_PAGES, Names, Served, Serving
 from snapshots.errors import DiskRefused, Malformed
 from snapshots.manifest import Manifest
 from snapshots.pauses import Paused, Pauses
@@ -210,3 +210,13 @@ def test_numbers_that_no_program_had_mean_nothing() -> None:
     assert served.decided(Exposure(1, 0, 99)) is None
     assert served.decided(Exposure(1, 0, 0, 7)) is None
     assert served.decided(Exposure(5, 0)) is None
+
+
+def test_the_thresholds_of_a_page_are_found_once_and_not_for_ever() -> None:
+    serving = Serving(snapshot())
+    table = serving.thresholds(["hero", "promo"])
+    assert table is serving.thresholds(["hero", "promo"]) is not None
+    assert serving.thresholds(["promo"]) is serving.thresholds(["promo"]) is None
+    for number in range(MAX_PAGES):
+        serving.thresholds([f"slot-{number}"])
+    assert serving.thresholds(["hero", "promo"]) == table

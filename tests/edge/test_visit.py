@@ -363,3 +363,23 @@ async def test_a_rule_reads_the_visitors_own_clock_from_header_page_and_query() 
     assert (await shop.browser().visit(zone="Asia/Tokyo"))["decisions"][0]["html"] == evening
     assert (await shop.browser().send("GET", f"{path}?zone=Asia/Tokyo")).text == evening
     assert (await tokyo.send("GET", f"{path}?zone=Europe/Paris")).text != evening
+
+
+async def test_a_reply_says_when_time_alone_could_change_the_page() -> None:
+    shop = Shop()
+    browser = shop.browser()
+    assert "next_in" not in await browser.visit()
+    await browser.consent("functional", "personalization")
+    assert "next_in" not in await browser.visit()
+
+    told = await browser.visit(browser.event("add_to_cart", item="1", category="shoes", price=9))
+    assert told["next_in"] == 900
+    shop.clock.now_s += 899.7
+    told = await browser.visit()
+    assert (told["decisions"][0]["html"], told["next_in"]) == ("<h1>Welcome</h1>", 1)
+
+    shop.clock.now_s += told["next_in"]
+    told = await browser.visit()
+    assert "1 in your cart" in told["decisions"][0]["html"]
+    assert "next_in" not in told
+    assert "next_in" not in await browser.visit(slots=("promo",))

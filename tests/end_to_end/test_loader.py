@@ -13,13 +13,14 @@ from tests.edge.minify import STATIC
 pytestmark = pytest.mark.needs("chromium")
 
 PAGE = '<!doctype html><script async src="/_ew/loader.js"></script><p>Hello</p>'
+SLOT = '<edge-slot name="hero">Own</edge-slot>'
 
 
 class Edge:
     """Answers a page as `replies` say, one visit after the other; the last one again and again."""
 
-    def __init__(self, page: Page, *replies: tuple[int, dict[str, Any]]) -> None:
-        self.replies = list(replies)
+    def __init__(self, page: Page, *replies: tuple[int, dict[str, Any]], html: str = PAGE) -> None:
+        self.replies, self.html = list(replies), html
         self.visits: list[list[str]] = []
         self.page: dict[str, str] = {}
         page.route("**/*", self._answer)
@@ -27,7 +28,7 @@ class Edge:
     def _answer(self, route: Route) -> None:
         path = route.request.url.partition("example")[2]
         if path == "/":
-            route.fulfill(body=PAGE, content_type="text/html")
+            route.fulfill(body=self.html, content_type="text/html")
         elif path == "/_ew/loader.js":
             route.fulfill(path=STATIC / "loader.min.js", content_type="text/javascript")
         elif path == "/_ew/v1/visit":
@@ -117,3 +118,96 @@ def test_a_page_says_in_which_time_zone_its_device_is(browser: Browser) -> None:
     page.wait_for_timeout(300)
 
     assert edge.page["zone"] == "Asia/Tokyo"
+    page.context.close()
+
+
+def hero(html: str, **more: Any) -> tuple[int, dict[str, Any]]:
+    """A reply in which the hero shows this; without an `x`, so that nothing is told of it."""
+    return 200, {"decisions": [{"slot": "hero", "html": html}], **more}
+
+
+def hide(page: Page, hidden: bool) -> None:
+    """What a browser tells a page whose tab goes to the background, or comes back."""
+    page.evaluate(
+        """hidden => {
+          Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+          document.dispatchEvent(new Event('visibilitychange', { bubbles: true }));
+        }""",
+        hidden,
+    )
+
+
+def open_with_clock(browser: Browser, *replies: tuple[int, dict[str, Any]]) -> tuple[Page, Edge]:
+    """A page with one slot whose clock the test turns, after its first visit."""
+    page = browser.new_context().new_page()
+    edge = Edge(page, *replies, html=PAGE + SLOT)
+    page.clock.install()
+    with page.expect_response("**/v1/visit"):
+        page.goto("https://shop.example/")
+        page.clock.run_for(50)
+    settle(page)
+    return page, edge
+
+
+def settle(page: Page) -> None:
+    """Lets replies that came be read; the page's own clock stands."""
+    for _ in range(5):
+        page.evaluate("fetch('/nothing').then(() => {})")
+
+
+def test_the_page_asks_again_when_time_alone_could_have_changed_it(browser: Browser) -> None:
+    page, edge = open_with_clock(browser, hero("One", next_in=300), hero("Two"))
+    assert page.locator("edge-slot").inner_text() == "One"
+    page.clock.run_for(299_000)
+    settle(page)
+    assert len(edge.visits) == 1
+
+    page.clock.run_for(1_200)
+    settle(page)
+    assert page.locator("edge-slot").inner_text() == "Two"
+
+    page.clock.run_for(3_600_000)
+    settle(page)
+    assert len(edge.visits) == 2
+    page.context.close()
+
+
+def test_a_slot_that_shows_the_same_is_not_told_of_again(browser: Browser) -> None:
+    page, edge = open_with_clock(browser, hero("One", next_in=9))
+    page.clock.run_for(10_000)
+    settle(page)
+    assert len(edge.visits) == 2
+    assert page.evaluate("dataLayer.length") == 1
+    page.context.close()
+
+
+def test_a_page_asks_ten_times_at_most_until_something_happens(browser: Browser) -> None:
+    page, edge = open_with_clock(browser, hero("One", next_in=1))
+    for _ in range(15):
+        page.clock.run_for(1_200)
+        settle(page)
+    assert len(edge.visits) == 1 + 10
+
+    page.evaluate("edgewise.event('article_read')")
+    for _ in range(15):
+        page.clock.run_for(1_200)
+        settle(page)
+    assert len(edge.visits) == 1 + 10 + 1 + 10
+    page.context.close()
+
+
+def test_a_page_in_the_background_asks_when_it_is_looked_at_again(browser: Browser) -> None:
+    page, edge = open_with_clock(browser, hero("One", next_in=60), hero("Two"))
+    hide(page, True)
+    page.clock.run_for(600_000)
+    hide(page, True)
+    page.clock.run_for(1_000)
+    settle(page)
+    assert len(edge.visits) == 1
+
+    hide(page, False)
+    page.clock.run_for(100)
+    settle(page)
+    assert len(edge.visits) == 2
+    assert page.locator("edge-slot").inner_text() == "Two"
+    page.context.close()
