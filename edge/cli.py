@@ -39,6 +39,7 @@ COMMANDS = {
     "promote": "what one channel has becomes another's next version",
     "erase": "forget visitors and customers on every node, and in every version to come",
     "retain": "event rows that are too old, or of who is forgotten, leave the store",
+    "export": "all that a store holds of one person, as one document",
     "gc": "what no version needs any more, listed or removed",
     "keys": "make, rotate and retire keys",
     "health": "ask the node on this machine whether it is alive, or ready",
