@@ -79,7 +79,7 @@ class Previews:
             if _ADDRESSED.decode(payload).aud != AUDIENCE:
                 return Refusal.WRONG_AUDIENCE
             claims = _DECODER.decode(payload)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return Refusal.BAD_CLAIMS
         if not 0 < claims.exp - claims.iat <= LONGEST_S:
             return Refusal.BAD_CLAIMS

@@ -28,6 +28,7 @@ from edge.cookies import (
 )
 from edge.keyring import KeyRing, key_of
 from edge.tokens import LEEWAY_S, Refusal, sign
+from tests.damage import damaged, within
 from tests.decisions.profiles import KEYS, NAMES, NOW_S, VISITOR, profiles
 
 NOW = int(NOW_S)
@@ -211,6 +212,23 @@ def test_no_header_makes_reading_fail(raw: bytes) -> None:
     assert JAR.read(raw, NAMES, NOW_S) == (NO_CHOICE, NOBODY)
     garbled = b"user_interest_score=" + raw + b"; consent=" + raw
     assert JAR.read(garbled, NAMES, NOW_S) == (NO_CHOICE, NOBODY)
+
+
+GOOD = msgspec.json.encode(CLAIMS)
+CHOSEN = msgspec.json.encode({"aud": "consent", "v": FORMAT, "exp": NOW + 9, "g": ["functional"]})
+
+
+@given(damaged(GOOD, CHOSEN) | st.binary(max_size=100))
+@settings(max_examples=300)
+def test_whatever_a_key_of_ours_signed_is_a_cookie_or_none(payload: bytes) -> None:
+    """An older or newer edge signed it, or one with a fault."""
+    signed = sign(payload, KEY)
+    with within(0.5):
+        choice, profile = JAR.read(b"user_interest_score=" + signed, NAMES, NOW_S)
+        JAR.read(b"consent=" + signed, NAMES, NOW_S)
+    assert choice == NO_CHOICE
+    again = JAR.write_profile(profile, NAMES, NOW_S) if profile is not NOBODY else b""
+    assert len(again.partition(b";")[0]) <= MAX_PROFILE_BYTES
 
 
 # Rotation.

@@ -8,9 +8,12 @@ from typing import Any
 import jwt
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from decisions.base64url import encode64
 from edge.identify import MOST_AUTH_S, Identities
+from tests.damage import damaged, within
 from tests.edge.shop import IDENTIFY_KEYS, NOW_S, identify_token
 
 IDENTITIES = Identities(lambda: IDENTIFY_KEYS)
@@ -138,3 +141,31 @@ def test_an_edge_without_keys_signs_nobody_in() -> None:
         None,
         "expected identify.jwks on this edge, found none",
     )
+
+
+HEADER = b'{"alg":"HS256","kid":"site-1"}'
+CLAIMS = msgspec.json.encode(
+    {"aud": "edgewise-identify", "sub": "ann", "iat": int(NOW_S), "exp": int(NOW_S) + 120}
+)
+
+
+@given(
+    damaged(HEADER) | st.just(HEADER) | st.binary(max_size=60),
+    damaged(CLAIMS) | st.just(CLAIMS) | st.binary(max_size=60),
+    st.booleans(),
+)
+def test_whatever_header_and_claims_a_token_has_it_names_somebody_or_is_refused_with_a_reason(
+    header: bytes, claims: bytes, signed: bool
+) -> None:
+    said = encode64(header) + b"." + encode64(claims)
+    mac = hmac.digest(b"i" * 32, said, "sha256") if signed else b"?" * 32
+    with within(0.5):
+        identity, problem = IDENTITIES.read((said + b"." + encode64(mac)).decode(), NOW_S)
+    assert (identity is None) == bool(problem)
+    assert signed or identity is None
+
+
+@given(damaged(identify_token("ann").encode()) | st.text(max_size=200).map(str.encode))
+def test_no_other_text_names_anybody(text: bytes) -> None:
+    if text != identify_token("ann").encode():
+        assert IDENTITIES.read(text.decode("latin-1"), NOW_S)[0] is None

@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from edge.cli import main
 from edge.commands.keys import create
@@ -14,6 +16,7 @@ from edge.keyring import KeyFile, KeyRing, key_of
 from edge.metrics import Metrics
 from edge.previews import AUDIENCE, LONGEST_S, Preview, Previews, preview_token
 from edge.tokens import sign
+from tests.damage import damaged, within
 from tests.edge.shop import COOKIE_KEYS, NOW_S, Shop
 
 pytestmark = pytest.mark.anyio
@@ -151,3 +154,19 @@ def test_the_command_says_what_it_expected(
 
     assert main(["preview", "--keys", str(tmp_path), *words]) == 2
     assert said in capsys.readouterr().err
+
+
+GOOD = msgspec.json.encode({"aud": AUDIENCE, "iat": int(NOW_S), "exp": int(NOW_S) + 60})
+
+
+@given(damaged(GOOD) | st.binary(max_size=100))
+def test_whatever_a_key_of_ours_signed_is_a_preview_or_none(payload: bytes) -> None:
+    with within(0.5):
+        found, counted = read(sign(payload, COOKIE_KEYS.signing).decode())
+    assert (found is not None) == (counted == {"taken": 1})
+
+
+@given(damaged(token().encode()) | st.text(max_size=200).map(str.encode))
+def test_no_other_text_is_one(text: bytes) -> None:
+    if text != token().encode():
+        assert read(text.decode("latin-1"))[0] is None

@@ -6,13 +6,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decisions import consent
 from decisions.events import Event
 from edge import wire
 from edge.errors import Refused
+from tests.damage import damaged, within
 
 
 def raws(*events: Any) -> list[msgspec.Raw]:
@@ -163,10 +164,38 @@ def test_no_query_is_too_strange_to_read(raw: bytes) -> None:
     assert isinstance(wire.page_of(wire.query(raw)), wire.Page)
 
 
-@given(st.binary(max_size=200))
+EVENT = b'{"type":"product_view","id":"1","at":1.5,"item":"4711","category":"shoes","price":59.9}'
+PAGE = b'{"path":"/p","category":"shoes","query":{"a":"b"},"referrer":"https://a.example/"}'
+BODIES = (
+    b'{"slots":["hero"],"page":%b,"events":[%b,%b],"preview":"a.b.c"}' % (PAGE, EVENT, EVENT),
+    b'{"events":[%b],"page":%b,"resend":true}' % (EVENT, PAGE),
+    b'{"grants":["functional"],"how":"banner","policy":"2026-11"}',
+    b'{"tcf":"CQ","how":"banner"}',
+)
+READERS = (
+    lambda raw: wire.visit_body(raw, 20, 50),
+    lambda raw: wire.events_body(raw, 50),
+    wire.consent_body,
+)
+
+
+@given(damaged(*BODIES) | st.binary(max_size=200))
+@settings(max_examples=300)
 def test_no_body_is_too_strange_to_refuse(raw: bytes) -> None:
-    for read in (lambda raw: wire.events_body(raw, 50), wire.consent_body):
+    for read in READERS:
         try:
-            read(raw)
+            with within(0.5):
+                read(raw)
         except Refused as refused:
-            assert refused.status == 400
+            assert (refused.status, bool(refused.detail)) == (400, True)
+
+
+@given(st.lists(damaged(EVENT), max_size=4))
+@settings(max_examples=300)
+def test_every_event_is_taken_or_refused_by_itself_with_a_reason(batch: list[bytes]) -> None:
+    with within(0.5):
+        taken, refused = wire.events([msgspec.Raw(raw) for raw in batch])
+    places = [place for place, _ in taken] + [one.index for one in refused]
+    if b",".join(batch).count(b"{") == len(batch):  # else one may be several, between brackets
+        assert sorted(places) == [*range(len(batch))]
+    assert all(one.code in ("unreadable", "out-of-bounds") and one.detail for one in refused)

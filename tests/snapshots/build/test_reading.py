@@ -5,9 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from decisions import compile_playbook
 from decisions.errors import PlaybookErrors, Position
 from snapshots.build import read_playbook, reading
+from snapshots.build.scaffold import FILES
+from tests.damage import damaged, within
 
 SMALL = {
     "playbook.yaml": "name: shop\nslots: {hero: {default: hero/a}}\n",
@@ -150,7 +155,7 @@ def test_every_error_of_every_file_is_told_at_once(tmp_path: Path) -> None:
         "playbook.yaml:1:1: expected the key slots, got none",
         f"playbook.yaml:1:7: expected {text}, got the number 3",
         "playbook.yaml:2:1: unknown key slotz, did you mean slots; expected one of name, slots, "
-        "bands, goals, attributes, sensitive_values, signals, tags, interest, holdout, "
+        "bands, goals, attributes, sensitive_values, signals, measures, tags, interest, holdout, "
         "timezone, query_keys, purposes, silence",
         "rules/a.yaml:1:3: expected the key when, got none",
         f"rules/a.yaml:2:3: unknown key priorty, did you mean band; expected one of {keys}",
@@ -219,3 +224,19 @@ def test_reading_needs_none_of_what_the_builder_needs() -> None:
         "sys.exit(any(name.split('.')[0] in ('ibis', 'pyarrow', 'duckdb') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@given(st.sampled_from(sorted(FILES)), st.data())
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_a_playbook_with_a_damaged_file_is_read_and_compiled_or_refused_with_places(
+    tmp_path: Path, name: str, data: st.DataObject
+) -> None:
+    strange = damaged(FILES[name].encode()) | st.binary(max_size=200)
+    folder = write(tmp_path, {**FILES, name: data.draw(strange)})
+
+    try:
+        with within(2.0):
+            compile_playbook(read_playbook(folder))
+    except PlaybookErrors as errors:
+        assert errors.problems
+        assert all(problem.message and problem.at.file for problem in errors.problems)

@@ -5,12 +5,14 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from decisions.errors import Position
 from snapshots.build import yaml12
+from snapshots.build.scaffold import FILES
 from snapshots.build.yaml12 import Document, load
+from tests.damage import damaged, within
 
 
 def read(text: str) -> Any:
@@ -183,6 +185,14 @@ def test_what_another_library_writes_in_quotes_is_read_back(value: Any) -> None:
     text = yaml.safe_dump(value, default_style='"', allow_unicode=False)
     if "!!" not in text:  # PyYAML marks quoted values that are no text with tags
         assert load(text, "x.yaml").value == value
+
+
+@given(damaged(*(text.encode() for text in FILES.values())) | st.binary(max_size=200))
+@settings(max_examples=200)
+def test_a_damaged_file_is_read_or_refused_in_time(raw: bytes) -> None:
+    with within(2.0):
+        document = load(raw.decode("utf-8", "replace"), "x.yaml")
+    assert document.problems or document.value is None or document.where(()).file == "x.yaml"
 
 
 @given(st.text(alphabet="ab:-{}[]&*!|>'\"#%@`,? \n\t~<.1\u2028", max_size=40))
