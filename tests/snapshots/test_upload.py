@@ -148,6 +148,30 @@ def test_a_store_that_is_away_is_asked_less_and_less_and_nothing_leaves_the_disk
     assert (status.waiting, status.uploaded, status.failures, status.trouble) == (0, 10, 0, "")
 
 
+def test_a_day_without_the_store_loses_nothing_through_a_restart_at_noon(tmp_path: Path) -> None:
+    store, clock = Moody(), Clock()
+    store.away = StoreUnavailable("away")
+    uploads = uploader(tmp_path, store, clock)
+    for minute in range(0, 24 * 60, 5):
+        if minute == 12 * 60:
+            uploads = uploader(tmp_path, store, clock)
+        for worker in (1, 2):
+            rows = [line(f"{worker}-{minute}-{n}", received=clock.now_s) for n in range(3)]
+            name = f"paris-{worker}-{clock.now_s:.0f}.ndjson"
+            lay(tmp_path, name, *rows, closed_s=clock.now_s + 60)
+        uploads.once()
+        clock.now_s += 300.0
+    assert uploads.status.waiting == 2 * 288
+
+    store.away = None
+    uploads.once()
+
+    expected = {f"{w}-{m}-{n}" for w in (1, 2) for m in range(0, 1440, 5) for n in range(3)}
+    assert sorted(stored(store)) == sorted(expected)
+    assert (uploads.status.dropped, names(tmp_path)) == (0, [])
+    assert len({path.rpartition("/")[0] for path in store.objects}) in (24, 25)
+
+
 def test_what_a_store_asks_for_is_heeded_and_a_clock_that_is_set_back_ends_the_wait(
     tmp_path: Path,
 ) -> None:
