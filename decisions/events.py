@@ -19,9 +19,10 @@ MAX_QUANTITY = 10_000
 PRICE = "price"
 
 IDENTIFY, SIGN_OUT, SEEN = "identify", "sign_out", "seen"
-SERVED, ERASE = "served", "erase"  # rows that the log has of its own: no page may write one
+# Rows that the log has of its own: no page may write one.
+SERVED, ERASE, CONSENT, AGREED = "served", "erase", "consent", "agreed"
 # These need no signal; a playbook may not declare them.
-RESERVED = frozenset({IDENTIFY, SIGN_OUT, SEEN, SERVED, ERASE})
+RESERVED = frozenset({IDENTIFY, SIGN_OUT, SEEN, SERVED, ERASE, CONSENT, AGREED})
 
 
 Type: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_ID)]

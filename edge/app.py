@@ -39,6 +39,7 @@ from edge.refresh import Served
 from edge.routes import assets, choices, events, fragments, me, preview, visits
 from edge.services import DECIDE, Complaints, RateLimit, Services
 from edge.sinks.sink import ListSink, Sink
+from edge.sinks.trail import Trail
 from edge.tokens import Refusal
 from edge.visit import Reception
 
@@ -58,9 +59,11 @@ def create_services(
     sink: Sink | None = None,
     metrics: Metrics | None = None,
     clock: Callable[[], float] = time.time,
+    trail: Trail | None = None,
 ) -> Services:
     """Every part, by name; tests hand in fakes. ring: gives the cookie keys of the moment,
-    identify: those of sign-ins; without them nobody can sign in."""
+    identify: those of sign-ins; without them nobody can sign in. trail: of consents, this
+    process's own if None."""
     served = served or Served()
     sink = sink or ListSink()
     counters = metrics or Metrics()
@@ -89,7 +92,16 @@ def create_services(
         reception=Reception(jar, ring, Context(config), clock, counters.count, terms_of(config)),
         exposures=exposures,
         previews=Previews(ring, counters, clock),
-        intake=Intake(served, exposures, Identities(identify), sink, counters, new_id, erasures),
+        intake=Intake(
+            served,
+            exposures,
+            Identities(identify),
+            sink,
+            counters,
+            new_id,
+            erasures,
+            trail or Trail(),
+        ),
         sink=sink,
         metrics=counters,
         took=counters.timer(DECIDE),

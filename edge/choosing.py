@@ -63,7 +63,8 @@ def must_ask(choice: Choice, policy: str) -> bool:
 def from_tc_string(
     text: str, before: Choice, *, vendor: int, policy: str, days: int, now_s: float
 ) -> Choice:
-    """The choice that counts when this string comes: `before` itself where that is newer.
+    """The choice that counts when this string comes: `before` itself where that is newer, or the
+    same.
 
     vendor: `tcf_vendor`. policy: the text that was shown. days: how long a choice counts. Raises
     Refused, with what is wrong with the string and where.
@@ -79,12 +80,19 @@ def from_tc_string(
     if given_s <= now_s - days * DAY_S:
         raise _of_another_time(f"within {days} days", given_s)
     told = Choice(grants, min(given_s, now_s), HOW, policy)
+    if _is_same(told, before):
+        return before
     if told.at_s >= before.at_s:
         return told
     if given_s % DAY_S == 0 and before.at_s - given_s < DAY_S:  # it says the day and no more
         both = before.grants & grants
         return before if both == before.grants else msgspec.structs.replace(before, grants=both)
     return before
+
+
+def _is_same(one: Choice, other: Choice) -> bool:
+    """Whether two choices say the same, of the same second: a cookie keeps no less."""
+    return one == msgspec.structs.replace(other, at_s=one.at_s) and int(one.at_s) == int(other.at_s)
 
 
 def _of_another_time(when: str, given_s: float) -> Refused:

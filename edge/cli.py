@@ -40,6 +40,7 @@ COMMANDS = {
     "erase": "forget visitors and customers on every node, and in every version to come",
     "retain": "event rows that are too old, or of who is forgotten, leave the store",
     "export": "all that a store holds of one person, as one document",
+    "audit": "whether the consent records of event files hold together, and who agreed to what",
     "gc": "what no version needs any more, listed or removed",
     "keys": "make, rotate and retire keys",
     "health": "ask the node on this machine whether it is alive, or ready",

@@ -14,15 +14,19 @@ from decisions.consent import AUTHENTICATED, PERSONALIZATION
 from decisions.events import ERASE, IDENTIFY, SEEN, SIGN_OUT, Event
 from decisions.interest import fade
 from decisions.learn import begin, seen, signed_in, signed_out
-from decisions.ledger import visitor_key
+from decisions.ledger import row_key, visitor_key
 from decisions.lesson import Lesson
+from decisions.profile import Profile, is_authenticated
+from edge.cookies import Choice
 from edge.erasures import Erasures
 from edge.exposure import NO_VISITOR, Exposures, visitor_hash
 from edge.identify import Identities
 from edge.metrics import Metrics
 from edge.refresh import Served
+from edge.sinks.consents import ConsentRows
 from edge.sinks.row import Decided, Row
 from edge.sinks.sink import Sink
+from edge.sinks.trail import Trail
 from edge.tokens import Refusal
 from edge.visit import Visit
 from edge.wire import ForgottenReply, RefusedEvent
@@ -60,9 +64,10 @@ class Intake:
         metrics: Metrics,
         new_id: Callable[[float], str],
         erasures: Erasures,
+        trail: Trail,
     ) -> None:
         """new_id: a fresh UUID for a visitor at this time."""
-        self._erasures = erasures
+        self._erasures, self._trail = erasures, trail
         self._served, self._exposures, self._identities = served, exposures, identities
         self._sink, self._metrics, self._new_id = sink, metrics, new_id
         self._prefix, self._numbers = new_id(0.0)[-12:], itertools.count()
@@ -232,6 +237,20 @@ class Intake:
         for who in ("visitor", "customer")[: len(times)]:
             self._metrics.count((ERASURES, who))
         return told
+
+    def fresh_id(self, now_s: float) -> str:
+        """An id for a visitor who has none yet."""
+        return self._new_id(now_s)
+
+    def agree(self, choice: Choice, who: Profile, now_s: float, tcf: str = "") -> None:
+        """Writes who chose what, when, how, to which text; whatever is granted: it proves that.
+        who: NOBODY where no id is. tcf: the TC string it came as."""
+        visitor = customer = ""
+        if (serving := self._served.current) and who.visitor:
+            visitor = row_key(serving.program.key_salt, who.visitor)
+            if who.customer and is_authenticated(who, now_s):
+                customer = f"{who.customer:016x}"
+        self._sink.put(ConsentRows(self._trail, choice, now_s, visitor, customer, tcf))
 
     def row_id(self) -> str:
         """An id for a row whose decision leaves without an `x`."""

@@ -37,6 +37,7 @@ from edge.atlas import Atlas
 from edge.config import Config, host_and_port
 from edge.erasures import Erasures
 from edge.errors import CannotServe
+from edge.sinks.trail import Trail
 from edge.uploads import Uploads
 from snapshots.errors import KeysRefused
 from snapshots.local import LocalCopy
@@ -65,6 +66,8 @@ def serve(config: Config, say: Callable[[str], None]) -> int:
     with locked(Path(config.cache) / LOCK):
         with _writable(config.run_dir):
             fresh(config.run_dir)
+        with _writable(config.cache):
+            Trail(Path(config.cache)).begin()
         if config.mmdb:
             Atlas(Path(config.mmdb), config.run_dir)  # said now, not by workers that cannot start
         uploads = Uploads(config)

@@ -365,24 +365,32 @@ class Reception:
         return [self._jar.forget(PROFILE), self._jar.write_choice(no, now_s)]
 
     def choose(
-        self, choice: Choice, headers: Mapping[bytes, bytes], serving: Serving | None
-    ) -> list[bytes]:
-        """The Set-Cookie values of a new choice. What it or a signal takes back leaves the profile;
-        a profile that cannot be rewritten here goes."""
-        now_s = self._clock()
+        self,
+        choice: Choice,
+        headers: Mapping[bytes, bytes],
+        serving: Serving | None,
+        fresh: str,
+    ) -> tuple[list[bytes], Profile]:
+        """The Set-Cookie values of a new choice, and who made it: NOBODY without an id. What it or
+        a signal takes back leaves the profile; a profile that cannot be rewritten here goes.
+        fresh: the id for who may have one now, and has none."""
+        now_s, brings = self._clock(), _brings_profile(headers)
         cookies = [self._jar.write_choice(choice, now_s)]
-        if not _brings_profile(headers):
-            return cookies
         names = serving.program.dictionary if serving else NO_NAMES
         before, profile = self._read(headers, names, now_s)
         grants = choice.grants & ~self.terms.denied(headers)
         lost = before.grants & ~grants
-        if serving is None and grants and not lost:
-            return cookies
-        if serving is None or serving.is_erased(profile):
-            return [*cookies, self._jar.forget(PROFILE)]
+        if serving is None:
+            goes = brings and (lost or not grants)
+            return [*cookies, self._jar.forget(PROFILE)] if goes else cookies, NOBODY
+        if serving.is_erased(profile):
+            profile = NOBODY
         kept = withdraw(profile, grants, serving.sensitive, lost)
-        return [*cookies, self._jar.write_profile(kept, names, now_s)]
+        if not kept.visitor and grants & NEED_AN_ID:
+            kept = msgspec.structs.replace(NOBODY, visitor=fresh)
+        if brings or kept.visitor:
+            cookies.append(self._jar.write_profile(kept, names, now_s))
+        return cookies, kept if kept.visitor else profile
 
 
 def _brings_profile(headers: Mapping[bytes, bytes]) -> bool:

@@ -25,6 +25,7 @@ from edge.refresh import Served, opener
 from edge.services import Services
 from edge.sinks.logged import LoggedSink
 from edge.sinks.sink import Sink
+from edge.sinks.trail import Trail
 from snapshots import keys as publisher
 from snapshots.errors import KeysRefused
 from snapshots.eventlog import EventLog
@@ -221,6 +222,7 @@ def create_worker(
         sink=sink or LoggedSink(_log(config, clock), metrics, config.log_queue),
         metrics=metrics,
         clock=clock,
+        trail=Trail(Path(config.cache)),
     )
     worker = Worker(config, services, [cookies, identify] if identify else [cookies])
     return Edge(services, worker.start, worker.stop, body_s=config.body_s), worker

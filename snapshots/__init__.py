@@ -33,6 +33,7 @@ Read in this order; a module imports only from the ones above it:
     eventlog      rows in, rotating NDJSON files out
     eventfiles    event files of a folder or a store in, rows out, each once
     subject       one person's rows, and what they say of consent and experiments
+    audit         event files in; which consent records hold together out
     spool         the event files on a node's disk: ended, packed, kept within their bytes
     upload        event files from a spool into a store
     retention     event rows that nobody may use any more leave the store

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from decisions.events import ERASE
+from decisions.events import AGREED, CONSENT, ERASE
 from snapshots.erased import Times, is_of_erased
 from snapshots.errors import AlreadyThere, Malformed, NotThere, TooLarge
 from snapshots.eventfiles import DAY_S, HOUR_S, Logged, StoredEvents, beside, hour_of, rows_of
@@ -25,6 +25,8 @@ from snapshots.spool import compress
 from snapshots.store import Listed, Store
 
 SENSITIVE = "sensitive"
+# Rows that need no grant, whatever they say of grants; not a byte of them may be changed.
+WHATEVER_IS_GRANTED = frozenset({ERASE, CONSENT, AGREED})
 OBEYED_S = 600.0  # by then every node knows of an erasure, and writes no more such rows
 
 _ENCODER = msgspec.json.Encoder()
@@ -84,7 +86,7 @@ class _Sifted(NamedTuple):
 def grants_left(row: Logged, ages: Ages, now_s: float) -> list[str] | None:
     """What a row may still be used for; None for one that goes. Pure."""
     age_s = now_s - row.received
-    if not row.grants or row.type == ERASE:
+    if not row.grants or row.type in WHATEVER_IS_GRANTED:
         return row.grants if age_s <= ages.of("") else None
     if SENSITIVE in row.grants and age_s > ages.of(SENSITIVE):
         return None

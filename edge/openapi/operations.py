@@ -128,7 +128,7 @@ def _choice() -> Json:
         "requestBody": body("ConsentBody"),
         "responses": {
             "200": json("The choice that counts from now on", "ConsentReply", NEW_COOKIE),
-            **refusals(*BODIES),
+            **refusals(*BODIES, "too-many-events"),
         },
     }
 

@@ -1,6 +1,8 @@
 """GET and PUT v1/consent: what is granted, and a new choice, which takes effect at once.
 
-A TC string that is older than the choice there is changes nothing, and is no error.
+A TC string that is older than the choice there, or says the same, changes nothing and is no error.
+Every new choice goes into the log, whatever is granted; a client that makes too many of them is
+refused what it would add, and never what it takes back.
 """
 
 from __future__ import annotations
@@ -12,8 +14,12 @@ import msgspec
 
 from edge import answers, choosing, exchange, wire
 from edge.cookies import NO_CHOICE, Choice
+from edge.errors import Refused
 from edge.exchange import Reply, Scope
-from edge.services import Services
+from edge.services import WINDOW_S, Services
+
+COST = 2  # events that one choice counts as: it leaves so many rows
+CHOICES = 'edgewise_choices_total{{log="{}"}}'
 
 
 def read(services: Services, _: Scope, headers: dict[bytes, bytes], __: bytes) -> Reply:
@@ -22,7 +28,7 @@ def read(services: Services, _: Scope, headers: dict[bytes, bytes], __: bytes) -
     return _told(services, headers, services.reception.choice(headers), started_ns)
 
 
-def write(services: Services, _: Scope, headers: dict[bytes, bytes], body: bytes) -> Reply:
+def write(services: Services, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> Reply:
     """Stores a choice; what it takes back leaves the profile, or the profile goes. A bot chooses
     nothing. Raises Refused."""
     exchange.check_may_write(headers, services.config.origins)
@@ -30,23 +36,48 @@ def write(services: Services, _: Scope, headers: dict[bytes, bytes], body: bytes
     started_ns = time.perf_counter_ns()
     if services.reception.is_bot(headers):
         return _told(services, headers, NO_CHOICE, started_ns)
-    config, now_s = services.config, services.clock()
-    policy = asked.policy or config.policy
-    choice = Choice(grants, now_s, asked.how, policy)
-    if asked.tcf is not msgspec.UNSET:
-        before = services.reception.choice(headers)
-        choice = choosing.from_tc_string(
-            asked.tcf,
-            before,
-            vendor=config.tcf_vendor,
-            policy=policy,
-            days=config.consent_days,
-            now_s=now_s,
-        )
-        if choice is before:
-            return _told(services, headers, choice, started_ns)
-    cookies = services.reception.choose(choice, headers, services.served.current)
+    before, now_s = services.reception.choice(headers), services.clock()
+    choice = _chosen(services, asked, grants, before, now_s)
+    cookies: list[bytes] = []
+    if choice is not before:
+        is_logged = _is_logged(services, scope, headers, choice.grants & ~before.grants)
+        fresh = services.intake.fresh_id(now_s)
+        cookies, who = services.reception.choose(choice, headers, services.served.current, fresh)
+        services.metrics.count((CHOICES, "written" if is_logged else "limited"))
+        if is_logged:
+            services.intake.agree(choice, who, now_s, asked.tcf or "")
     return _told(services, headers, choice, started_ns, cookies)
+
+
+def _chosen(
+    services: Services, asked: wire.ConsentBody, grants: int, before: Choice, now_s: float
+) -> Choice:
+    """The choice that counts from now on; `before` itself where nothing changes. Raises Refused."""
+    config = services.config
+    policy = asked.policy or config.policy
+    if asked.tcf is msgspec.UNSET:
+        return Choice(grants, now_s, asked.how, policy)
+    return choosing.from_tc_string(
+        asked.tcf,
+        before,
+        vendor=config.tcf_vendor,
+        policy=policy,
+        days=config.consent_days,
+        now_s=now_s,
+    )
+
+
+def _is_logged(services: Services, scope: Scope, headers: dict[bytes, bytes], adds: int) -> bool:
+    """Whether a choice is written to the log: a client has so many. Raises Refused for one more
+    that adds a grant."""
+    if services.allows(scope, headers, COST):
+        return True
+    if adds:
+        most = services.config.events_per_minute // COST
+        raise Refused(
+            429, "too-many-events", f"expected at most {most} a minute", retry_after_s=WINDOW_S
+        )
+    return False
 
 
 def _told(

@@ -11,6 +11,7 @@ import jwt
 import msgspec
 
 from decisions.compiling import compile_with_ledger
+from decisions.events import AGREED, CONSENT
 from decisions.ledger import visitor_key
 from decisions.program import Program
 from edge.app import Edge, create_services
@@ -200,5 +201,13 @@ class Shop:
         return sum(count for key, count in values.items() if key.startswith(start))
 
     def rows(self) -> list[dict[str, Any]]:
+        """What the log holds but for choices."""
+        return [row for row in self._rows() if row["type"] not in (CONSENT, AGREED)]
+
+    def choices(self) -> list[dict[str, Any]]:
+        """What the log holds of choices."""
+        return [row for row in self._rows() if row["type"] in (CONSENT, AGREED)]
+
+    def _rows(self) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = msgspec.to_builtins(self.sink.rows)
         return rows

@@ -102,7 +102,12 @@ async def test_a_new_choice_brings_no_forgotten_profile_back(shop: Shop) -> None
 
     await browser.consent("functional", "personalization")
 
-    assert set(browser.cookies) == {"consent"}
+    old, new = (
+        jwt.decode(token, options={"verify_signature": False})
+        for token in (kept["user_interest_score"], browser.cookies["user_interest_score"])
+    )
+    assert new["sub"] != old["sub"]
+    assert await browser.hero() != "<p>Shoes</p>"
 
 
 async def test_the_request_goes_into_the_log_whatever_is_granted(shop: Shop) -> None:

@@ -124,7 +124,8 @@ def test_being_told_to_stop_fails_readiness_first_and_uploads_the_log(tmp_path: 
         assert client.post("/v1/events", json=events, headers=cookie).status_code == 202
         node.stop()
     assert node.exit_code == 0
-    assert [row["id"] for row in node.logged()] == ["last"]
+    assert [row["type"] for row in node.logged()] == ["agreed", "consent", "article_read"]
+    assert main(["audit", "verify", str(tmp_path / "store")]) == 0
     assert list((tmp_path / "cache" / "events").iterdir()) == [], "it is in the store"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from snapshots.errors import StoreUnavailable
-from snapshots.eventfiles import Logged, StoredEvents, path_of, read_rows
+from snapshots.eventfiles import Logged, StoredEvents, path_of, pieces, read_rows
 from snapshots.retention import Ages, grants_left, retain
 from snapshots.spool import compress
 from snapshots.store import MemoryStore
@@ -33,6 +33,12 @@ def laid(*files: list[bytes], days: float = 0.0) -> MemoryStore:
         at_s = json.loads(lines[0])["received"] if lines else NOW_S - days * DAY_S
         store.create(path_of(at_s, f"paris-2-{number}.ndjson.zst"), compress(b"".join(lines)))
     return store
+
+
+def held(store: MemoryStore) -> bytes:
+    """The lines of the one file there is."""
+    (path,) = store.list("events/")
+    return b"".join(pieces(store.objects[path], path))
 
 
 def kept(store: MemoryStore) -> dict[str, list[str]]:
@@ -63,6 +69,26 @@ def test_a_row_is_kept_for_its_purposes_until_their_ages_and_what_was_sensitive_
 ) -> None:
     one = Logged(id="a", type=type_, received=NOW_S - days * DAY_S, grants=grants)
     assert grants_left(one, AGES, NOW_S) == left
+
+
+def test_what_proves_a_consent_is_kept_as_it_is_until_nothing_is_kept() -> None:
+    record = row("c", 31, ["analytics"], type_="consent", trail="t", number=1)
+    agreed = row("d", 31, type_="agreed", visitor=BEN)
+    old = row("e", 91, ["analytics"], type_="consent", trail="t", number=0)
+    store = laid([row("a", 31, ["analytics"]), record, agreed, old])
+
+    retain(store, AGES, now_s=NOW_S)
+
+    assert held(store) == record + agreed
+
+
+def test_who_agreed_goes_with_an_erasure_and_what_was_agreed_to_stays() -> None:
+    record = row("c", 5, type_="consent")
+    store = laid([row("d", 5, type_="agreed", visitor=ANN), record])
+
+    told = retain(store, AGES, now_s=NOW_S, erased={int(ANN, 16): int(NOW_S)})
+
+    assert (told.erased, held(store)) == (1, record)
 
 
 def test_a_file_whose_last_possible_row_is_too_old_goes_unread() -> None:
