@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import struct
 from collections.abc import Iterator, Mapping
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -37,6 +37,9 @@ Weights: TypeAlias = Annotated[
     list[Annotated[int, msgspec.Meta(ge=0, le=_MOST_UNITS)]], msgspec.Meta(max_length=512)
 ]
 Measures: TypeAlias = Annotated[list[Numbers], msgspec.Meta(max_length=256)]
+Things: TypeAlias = Annotated[
+    list[Annotated[str, msgspec.Meta(max_length=64)]], msgspec.Meta(max_length=256)
+]
 Hashes: TypeAlias = Annotated[str, msgspec.Meta(max_length=1_024)]  # base64url
 
 
@@ -60,6 +63,9 @@ class Packed(msgspec.Struct, frozen=True, array_like=True):
     held: Numbers = []  # the rules that hold their slot for the session
     measures: Measures = []  # [id, its key's id + 1 or 0, *cells] as `_runs` has them
     preferences: Numbers = []  # id, score, id, ...
+    listed: Numbers = []  # id, how many things, id, ...
+    things: Things = []  # of all lists
+    campaign: Things = []  # of the session; or nothing
 
 
 def pack(profile: Profile, names: Dictionary) -> Packed:
@@ -109,7 +115,16 @@ def pack(profile: Profile, names: Dictionary) -> Packed:
         held,
         _packed_measures(profile, names, base_s) if profile.measures else [],
         _flat(*_numbered(profile.preferences, names.keys)) if profile.preferences else [],
+        *_packed_lists(profile, names),
+        [session.campaign] if session is not None and session.campaign else [],
     )
+
+
+def _packed_lists(profile: Profile, names: Dictionary) -> tuple[list[int], list[str]]:
+    if not profile.lists:
+        return [], []
+    numbers, lists = _numbered(profile.lists, names.lists)
+    return _flat(numbers, [len(things) for things in lists]), [*chain(*lists)]
 
 
 def _packed_measures(profile: Profile, names: Dictionary, base_s: int) -> list[list[int]]:
@@ -203,7 +218,18 @@ def unpack(raw: Packed | list[Any], names: Dictionary, visitor: str = "") -> Pro
         authenticated_until_s=base_s + raw.authenticated_s if customer else 0,
         measures=_measures(raw.measures, base_s, names) if raw.measures else {},
         preferences=_named(raw.preferences[::2], raw.preferences[1::2], names.keys),
+        lists=_lists(raw, names) if raw.listed or raw.things else {},
     )
+
+
+def _lists(raw: Packed, names: Dictionary) -> dict[str, tuple[str, ...]]:
+    found, start = {}, 0
+    for name, count in _named(raw.listed[::2], raw.listed[1::2], names.lists).items():
+        found[name] = tuple(raw.things[start : start + count])
+        start += count
+    if start != len(raw.things):
+        raise ProfileError(f"expected {start} things of lists, got {len(raw.things)}")
+    return found
 
 
 def _measures(rows: list[list[int]], base_s: int, names: Dictionary) -> dict[str, Measured]:
@@ -231,7 +257,7 @@ def _caps(caps: list[list[int]], base_s: int, names: Dictionary) -> dict[str, tu
 
 
 def _session(raw: Packed, base_s: int, names: Dictionary) -> Session | None:
-    if not raw.session and not raw.views and not raw.held:
+    if not raw.session and not raw.views and not raw.held and not raw.campaign:
         return None
     if len(raw.session) != 2:
         raise ProfileError(f"expected a session of 2 numbers, got {len(raw.session)}")
@@ -242,7 +268,8 @@ def _session(raw: Packed, base_s: int, names: Dictionary) -> Session | None:
     if start != len(items):
         raise ProfileError(f"expected hashes of {start} bytes, got {len(items)}")
     held = tuple(_named(raw.held, raw.held, names.rules)) if raw.held else ()
-    return Session(base_s - raw.session[0], base_s - raw.session[1], views, held)
+    campaign = raw.campaign[0] if raw.campaign else ""
+    return Session(base_s - raw.session[0], base_s - raw.session[1], views, held, campaign)
 
 
 def _named(numbers: list[int], values: list[Any], kind: Numbering) -> dict[str, Any]:
@@ -293,7 +320,7 @@ def fit(profile: Profile, names: Dictionary, *, aim: int, limit: int) -> bytes:
     """The claims of as much of the profile as fits, as JSON; what weighs least goes first.
 
     aim, limit: bytes. Above the aim, interests beyond KEEP_INTERESTS and views beyond KEEP_VIEWS
-    go. Above the limit go half of what was kept, all views, what is held, measures, caps,
+    go. Above the limit go half of what was kept, all views, what is held, lists, measures, caps,
     counts, and at last everything but the visit itself, the cart, the sign-in and the last event
     ids, which take less than 250 bytes.
     """
@@ -334,6 +361,9 @@ def _needy(profile: Profile) -> Iterator[Profile]:
         yield smaller
     if smaller.session is not None and smaller.session.held:
         smaller = _replace(smaller, session=_replace(smaller.session, held=()))
+        yield smaller
+    for name in list(profile.lists):  # what was added to longest ago goes first
+        smaller = _replace(smaller, lists=_but(smaller.lists, name))
         yield smaller
     for name in list(profile.measures):  # what was counted longest ago goes first
         smaller = _replace(smaller, measures=_but(smaller.measures, name))

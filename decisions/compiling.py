@@ -31,6 +31,7 @@ from decisions.ledger import (
     COUNTER,
     KEY,
     LAYER,
+    LIST,
     MEASURE,
     RULE,
     TRAFFIC,
@@ -38,7 +39,7 @@ from decisions.ledger import (
     Ledger,
     first_ledger,
 )
-from decisions.lesson import Gain, Learning, Wish
+from decisions.lesson import Entry, Gain, Learning, Wish
 from decisions.measuring import measure_of
 from decisions.playbook import Experiment, Settings, SlotDecl, WrittenPlaybook, duration_s
 from decisions.program import Program
@@ -171,7 +172,18 @@ def _learning(settings: Settings, drafts: Iterable[Draft], known: frozenset[str]
         measures=measures,
         measuring=measuring,
         wishes=wishes,
+        entries=_entries(settings),
     )
+
+
+def _entries(settings: Settings) -> dict[str, tuple[Entry, ...]]:
+    found: dict[str, tuple[Entry, ...]] = {}
+    for name, decl in settings.lists.items():
+        for event, adds in ((decl.add, True), (decl.remove, False)):
+            if event:
+                entry = Entry(name, decl.of, decl.keep, adds)
+                found[event] = (*found.get(event, ()), entry)
+    return found
 
 
 def _known(
@@ -203,12 +215,14 @@ def _fields(
 
 
 def _names(learning: Learning) -> list[str]:
-    """What needs a number: interest keys, events, rules that are capped or held, measures."""
+    """What needs a number: interest keys, events, rules that are capped or held, measures and
+    lists."""
     kinds = (
         (KEY, learning.known),
         (COUNTER, learning.events),
         (RULE, {*learning.caps, *learning.held}),
         (MEASURE, learning.measures),
+        (LIST, {entry.list for entries in learning.entries.values() for entry in entries}),
     )
     return [prefix + name for prefix, names in kinds for name in sorted(names)]
 

@@ -19,7 +19,7 @@ from decisions.events import KEY_FIELDS, RESERVED, VALUE_FIELDS
 from decisions.experiments import UNITS
 from decisions.features import attribute_of, feature_schema
 from decisions.findings import Findings, check_duration
-from decisions.measuring import EVENT, MEASURES, is_reserved, measured
+from decisions.measuring import EVENT, LISTS, MEASURES, is_reserved, listed, measured
 from decisions.playbook import (
     AttributeDecl,
     Goal,
@@ -57,7 +57,7 @@ def declare(findings: Findings, catalogue: Mapping[str, Iterable[str]] | None) -
     """Check everything but rules, fragments and tests."""
     settings = findings.written.settings
     _check_settings(findings)
-    attributes = [*_attributes(findings), *measured(findings)]
+    attributes = [*_attributes(findings), *measured(findings), *listed(findings)]
     features = feature_schema(settings, catalogue)
     segments = _segments(findings, features)
     members: dict[str, dict[str, int]] = {
@@ -173,8 +173,8 @@ def _attributes(findings: Findings) -> list[Attribute]:
         for length in range(1, len(words)):
             if (above := ".".join(words[:length])) in taken:
                 findings.add("bad-name", f"{name} lies inside the attribute {above}", *path)
-        if words[0] == MEASURES:
-            findings.add("built-in", f"{name} would be a measure: declare it as one", *path)
+        if words[0] in (MEASURES, LISTS):
+            findings.add("built-in", f"{name} would be one of {words[0]}: declare it there", *path)
         if below := sorted(each for each in ours if each.startswith(f"{name}.")):
             findings.add("bad-name", f"the attribute {below[0]} lies inside {name}", *path)
         _check_attribute(findings, decl, *path)

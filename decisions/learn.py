@@ -27,17 +27,19 @@ from decisions.lesson import (
 from decisions.profile import NO_CART, NOBODY, Profile, Session, live_session, moment
 
 MAX_TIMES = 8  # how often a cap can count; a playbook may not ask for more
+MAX_CAMPAIGN = 40  # characters
 MAX_HELD = 16  # rules that hold a slot for a session; the oldest go first
 FORGET_UNCAPPED_S = 7 * 86_400  # of rules that this program does not cap; another edge's may
 
 _replace = msgspec.structs.replace
 
 
-def begin(profile: Profile, grants: int, now_s: float, visitor: str) -> Profile:
+def begin(profile: Profile, grants: int, now_s: float, visitor: str, campaign: str = "") -> Profile:
     """The profile at the start of a visit: with an id where one may be kept, and a session that
     goes on or starts anew.
 
-    visitor: the id for who has none yet. Without a grant that needs an id, NOBODY.
+    visitor: the id for who has none yet. campaign: of this page; the first one of a session stays.
+    Without a grant that needs an id, NOBODY.
     """
     if not grants & NEED_AN_ID:
         return NOBODY
@@ -49,7 +51,8 @@ def begin(profile: Profile, grants: int, now_s: float, visitor: str) -> Profile:
             session = Session(started_s=int(now), last_s=int(now))
             changes["visits"] = min(profile.visits + 1, MAX_COUNT)
             changes["first_seen_s"] = profile.first_seen_s or int(now)
-        changes["session"] = _replace(session, last_s=int(now))
+        came_by = session.campaign or (campaign if campaign.isprintable() else "")[:MAX_CAMPAIGN]
+        changes["session"] = _replace(session, last_s=int(now), campaign=came_by)
     return _replace(profile, **changes)
 
 
@@ -183,6 +186,7 @@ _IMPERSONAL: dict[str, Any] = {
         "session",
         "measures",
         "preferences",
+        "lists",
         "customer",
         "authenticated_until_s",
     )

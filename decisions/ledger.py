@@ -20,8 +20,8 @@ from decisions.experiments import BUCKETS, Runs, remapped, shares
 FORMAT = 1
 
 # What a dictionary name stands for: the key of an interest, an event's counter, a capped rule, a
-# measure.
-KEY, COUNTER, RULE, MEASURE = "k/", "c/", "r/", "m/"
+# measure, a list.
+KEY, COUNTER, RULE, MEASURE, LIST = "k/", "c/", "r/", "m/", "l/"
 LAYER = "layer/"  # the traffic map of a layer lies in `maps` under this prefix
 TRAFFIC = "traffic/"  # the traffic map of an experiment without one
 VARIANTS = "variants/"  # the variant map of an experiment
@@ -134,6 +134,11 @@ class Dictionary(tuple[str, ...]):
     def measures(self) -> Numbering:
         """What is measured over events."""
         return Numbering(MEASURE, self)
+
+    @functools.cached_property
+    def lists(self) -> Numbering:
+        """What things are listed in."""
+        return Numbering(LIST, self)
 
 
 NO_NAMES = Dictionary()

@@ -25,6 +25,8 @@ MAX_INTERESTS = 24  # the weakest go first; a cookie of the aimed size holds abo
 MAX_VIEWED = 8  # distinct items per category, and categories per session
 MAX_RECENT = 8
 MAX_PREFERENCES = 16  # the one declared longest ago goes first
+MAX_LISTED = 20  # things of a list; a playbook may keep fewer
+MAX_THING = 40  # bytes of one; longer ones are not listed
 MAX_COUNT = 1_000_000
 MAX_ITEMS = 9_999
 MAX_VALUE = 9_999_999.0
@@ -48,6 +50,16 @@ class Wish(NamedTuple):
     score: int | None
 
 
+class Entry(NamedTuple):
+    """What an event does to a list: it adds the value of its `field`, or takes it out. keep: how
+    many stay."""
+
+    list: str
+    field: str
+    keep: int
+    adds: bool = True
+
+
 class Learning(msgspec.Struct, frozen=True, kw_only=True):
     """What a program says about learning.
 
@@ -56,7 +68,8 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True):
     dictionary; others are not learnt. sensitive: the keys that need their own opt-in. caps: rule id
     → (times, window in seconds). held: rule id → the slot that it holds for a session. measures: by
     name; measuring: event type → the names of those it counts for. fields: `interest.<field>` → the
-    words that are read as its values. wishes: event type → what it declares.
+    words that are read as its values. wishes: event type → what it declares. entries: event
+    type → what it does to lists.
     """
 
     events: frozenset[str] = frozenset()
@@ -71,6 +84,7 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True):
     measuring: dict[str, tuple[str, ...]] = {}
     fields: dict[str, frozenset[str]] = {}
     wishes: dict[str, Wish] = {}
+    entries: dict[str, tuple[Entry, ...]] = {}
 
     def is_withheld(self, key: str, grants: int) -> bool:
         """Whether nothing may be learnt under this key."""
@@ -94,6 +108,7 @@ class Lesson:
         "_grants",
         "_has_learnt",
         "_learning",
+        "_lists",
         "_measures",
         "_now",
         "_preferences",
@@ -114,6 +129,7 @@ class Lesson:
         self._views: dict[str, bytes] | None = None
         self._measures: dict[str, Measured] | None = None
         self._preferences: dict[str, int] | None = None
+        self._lists: dict[str, tuple[str, ...]] | None = None
 
     def is_repeat(self, event: Event) -> bool:
         """Whether this event was learnt already, as far as the profile remembers."""
@@ -140,10 +156,7 @@ class Lesson:
             counts[type_] = min(counts.get(type_, 0) + 1, MAX_COUNT)
             if not learning.is_withheld(event.category, grants):
                 self._gain(event)
-                if type_ in learning.measuring:
-                    self._measure(event)
-                if type_ in learning.wishes:
-                    self._prefer(event)
+                self._keep(event)
                 if not action and event.item and event.category in learning.known:
                     self._view(event)
         return True
@@ -178,6 +191,8 @@ class Lesson:
             changes["measures"] = self._measures
         if self._preferences is not None:
             changes["preferences"] = self._preferences
+        if self._lists is not None:
+            changes["lists"] = self._lists
         return _replace(before, **changes)
 
     def _gain(self, event: Event) -> None:
@@ -197,6 +212,16 @@ class Lesson:
             if weight > 0.0:
                 weights[key] = weight
         weaken(weights)
+
+    def _keep(self, event: Event) -> None:
+        """What else a playbook may declare of an event."""
+        learning, type_ = self._learning, event.type
+        if type_ in learning.measuring:
+            self._measure(event)
+        if type_ in learning.wishes:
+            self._prefer(event)
+        if type_ in learning.entries:
+            self._list(event)
 
     def _measure(self, event: Event) -> None:
         """Each measure that this event counts for; keys as interests have them."""
@@ -227,6 +252,23 @@ class Lesson:
             preferences[key] = wish.score
         if len(preferences) > MAX_PREFERENCES:
             del preferences[next(iter(preferences))]
+
+    def _list(self, event: Event) -> None:
+        """The thing comes last, wherever it was. Nothing of a sensitive category is listed, not
+        even with its opt-in: a thing does not tell what it is of, when that is taken back."""
+        sensitive = self._learning.sensitive
+        if (lists := self._lists) is None:
+            lists = self._lists = self._profile.lists.copy()
+        for name, field, keep, adds in self._learning.entries[event.type]:
+            thing = event.key(field)
+            about = (thing, event.item, event.category, event.brand)
+            if not thing.isprintable() or not thing or not sensitive.isdisjoint(about):
+                continue
+            others = [one for one in lists.pop(name, ()) if one != thing]
+            if adds and len(thing.encode()) <= MAX_THING:
+                others = [*others, thing][-keep:]
+            if others:
+                lists[name] = tuple(others)
 
     def _view(self, event: Event) -> None:
         """An event with item and category that leaves the cart alone: the item counts once."""

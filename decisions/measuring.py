@@ -8,14 +8,17 @@ from collections.abc import Iterable
 from decisions import consent
 from decisions.events import KEY_FIELDS, VALUE_FIELDS
 from decisions.findings import Findings, check_duration
+from decisions.lesson import MAX_LISTED
 from decisions.measures import Kind, Measure
 from decisions.playbook import MeasureDecl, duration_s
 from decisions.rules.parser import RESERVED as GRAMMAR
-from decisions.schema import DOUBLE, INT, MAP_DOUBLE, MAP_INT, TIMESTAMP, Attribute
+from decisions.schema import DOUBLE, INT, MAP_DOUBLE, MAP_INT, SET, TIMESTAMP, Attribute
 
 EVENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")  # counts.<event> must be a name in CEL
 _RESERVED_WORDS = frozenset({"true", "false", "null", "in"})
 MEASURES = "measures"  # what their attributes begin with
+LISTS = "lists"
+MAX_LISTS = 8  # of a playbook: their things are words, which take room
 MAX_MEASURES = 32  # of a playbook; the cookie has room for a few
 SESSION = "session"
 _KINDS: tuple[Kind, ...] = ("count", "sum", "max", "last")
@@ -41,6 +44,33 @@ def measured(findings: Findings) -> list[Attribute]:
                     dimension=measure.per,
                 )
             )
+    return found
+
+
+def listed(findings: Findings) -> list[Attribute]:
+    """The attribute of each list that is without errors."""
+    settings, found = findings.written.settings, []
+    events = {signal.on for signal in settings.signals}
+    for name, decl in settings.lists.items():
+        path, before = ("settings", LISTS, name), len(findings.problems)
+        if not EVENT.fullmatch(name) or is_reserved([name]):
+            message = f'expected a list of letters, digits and "_", at most 64, got {name!r}'
+            findings.add("bad-name", message, *path)
+        _check_word(findings, "event", decl.add, events, *path, "add")
+        if decl.remove:
+            _check_word(findings, "event", decl.remove, events, *path, "remove")
+        _check_word(findings, "event field", decl.of, KEY_FIELDS, *path, "of")
+        if not 1 <= decl.keep <= MAX_LISTED:
+            message = f"expected to keep 1 to {MAX_LISTED}, got {decl.keep}"
+            findings.add("bad-list", message, *path, "keep")
+        if decl.add == decl.remove:
+            message = "expected two events, got one that adds and removes"
+            findings.add("bad-list", message, *path, "remove")
+        if len(findings.problems) == before:
+            found.append(Attribute(f"{LISTS}.{name}", SET, consent.PERSONALIZATION))
+    if len(settings.lists) > MAX_LISTS:
+        message = f"expected at most {MAX_LISTS} lists, got {len(settings.lists)}"
+        findings.add("too-many", message, "settings", LISTS)
     return found
 
 

@@ -56,6 +56,7 @@ WORDS: dict[str, str] = {
     "visitor.visits": "the number of your visits",
     "visitor.first_seen": "your first visit",
     "session.started_at": "the beginning of this session",
+    "session.campaign": "the campaign that this session came by",
     "session.seconds": "the seconds since this session began",
     "session.views": "what you looked at in this session",
     "interest": "your interests",
@@ -69,6 +70,8 @@ _KEYED = {
     "counts": "how often “{}” happened",
 }
 _PREFIXED = {
+    "interest.": "your interests by {}",
+    "lists.": "your list “{}”",
     "measures.": "what was counted as “{}”",
     "traits.": "your “{}”",
     "scores.": "the site's estimate “{}”",

@@ -84,6 +84,15 @@ class MeasureDecl(_Written, frozen=True):
     within: str = ""
 
 
+class ListDecl(_Written, frozen=True):
+    """The last things that an event was about: `add` and `remove` name events."""
+
+    add: str
+    remove: str = ""
+    of: str = "item"
+    keep: int = 8
+
+
 class InterestSettings(_Written, frozen=True):
     half_life: str = "14d"
 
@@ -179,6 +188,7 @@ class Settings(_Written, frozen=True):
     sensitive_values: dict[str, list[str]] = {}
     signals: list[Signal] = []
     measures: dict[str, MeasureDecl] = {}
+    lists: dict[str, ListDecl] = {}
     tags: dict[str, str] = {}
     interest: InterestSettings = InterestSettings()
     holdout: Holdout | None = None

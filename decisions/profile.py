@@ -41,12 +41,14 @@ class Session(msgspec.Struct, frozen=True):
 
     views: category → the hashes of the distinct items viewed, VIEW_BYTES each, at most 8; the
     category viewed last comes last. held: the rules that hold their slot, the newest last.
+    campaign: the `utm.campaign` that it came by.
     """
 
     started_s: int
     last_s: int
     views: dict[str, bytes] = {}
     held: tuple[str, ...] = ()
+    campaign: str = ""
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,9 +57,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     visitor: a UUID, or "" for nobody. seen_s: when it last changed. at_s: the moment the
     `interests` (key → weight) stand for. counts: event type → how often. caps: rule id → when it
     was seen, oldest first. preferences: key → the score that the visitor declared, which beats the
-    interest that was inferred. measures: name → what was measured. recent: 32-bit hashes of the
-    last eight event ids. customer: the key of who signed in, 0 for nobody; known from before is
-    *recognised*, and *authenticated* until `authenticated_until_s`.
+    interest that was inferred. lists: name → the last things, the newest last. measures: name →
+    what was measured. recent: 32-bit hashes of the last eight event ids. customer: the key of who
+    signed in, 0 for nobody; known from before is *recognised*, and *authenticated* until
+    `authenticated_until_s`.
     """
 
     visitor: str = ""
@@ -75,6 +78,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     authenticated_until_s: int = 0
     measures: dict[str, Measured] = {}
     preferences: dict[str, int] = {}
+    lists: dict[str, tuple[str, ...]] = {}
 
     @property
     def session_id(self) -> str:
@@ -133,6 +137,8 @@ def profile_facts(
         now = moment(profile, now_s)
         known = _known(profile.interests)
         values["interest"] = scores(known, now - profile.at_s, half_life_s)
+        for name, things in _known(profile.lists).items():
+            values[f"lists.{name}"] = frozenset(things)
         if profile.preferences:
             declared = _known(profile.preferences)
             values["interest"] |= {key: float(score) for key, score in declared.items()}
@@ -141,6 +147,8 @@ def profile_facts(
         if session is not None and now - session.last_s < IDLE_S:
             values["session.started_at"] = float(session.started_s)
             values["session.seconds"] = now - session.started_s
+            if session.campaign:
+                values["session.campaign"] = session.campaign
             values["session.views"] = {
                 key: len(items) // VIEW_BYTES for key, items in _known(session.views).items()
             }

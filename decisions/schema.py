@@ -63,6 +63,7 @@ BUILT_IN: tuple[Attribute, ...] = (
     *_group(INT, PERSONALIZATION, "visitor.visits", zero=True),
     *_group(TIMESTAMP, PERSONALIZATION, "visitor.first_seen session.started_at"),
     *_group(DOUBLE, PERSONALIZATION, "session.seconds"),
+    *_group(STRING, PERSONALIZATION, "session.campaign"),
     Attribute("session.views", MAP_INT, PERSONALIZATION, dimension="category"),
     Attribute("interest", MAP_DOUBLE, PERSONALIZATION, dimension="category"),
     Attribute("counts", MAP_INT, PERSONALIZATION, zero=True),

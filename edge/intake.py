@@ -80,7 +80,13 @@ class Intake:
             return
         profile = visit.profile
         fresh = "" if profile.visitor else self._new_id(visit.now_s)
-        visit.profile = begin(profile, visit.choice.grants, visit.now_s, fresh)
+        visit.profile = begin(
+            profile,
+            visit.choice.grants,
+            visit.now_s,
+            fresh,
+            visit.context.get("utm.campaign", ""),
+        )
 
     def take(
         self,

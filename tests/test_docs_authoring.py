@@ -26,7 +26,8 @@ BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 
 STRUCTS: list[type[msgspec.Struct]] = [
     playbook.Settings, playbook.Holdout, playbook.SlotDecl, playbook.Goal, playbook.AttributeDecl,
-    playbook.InterestGain, playbook.Preference, playbook.MeasureDecl, playbook.Signal,
+    playbook.InterestGain, playbook.Preference, playbook.MeasureDecl, playbook.ListDecl,
+    playbook.Signal,
     playbook.InterestSettings, playbook.Cap, playbook.Variant, playbook.Experiment, playbook.Rule,
     playbook.SegmentDecl,
     playbook.PlaybookTest,

@@ -41,6 +41,7 @@ _NARROWER: Mapping[tuple[str, str], dict[str, Any]] = {
     ("Settings", "silence"): {"propertyNames": {"enum": list(WARNINGS)}},
     ("InterestGain", "key"): {"enum": sorted(KEY_FIELDS)},
     ("Preference", "key"): {"enum": sorted(KEY_FIELDS)},
+    ("ListDecl", "of"): {"enum": sorted(KEY_FIELDS)},
     ("MeasureDecl", "sum"): {"enum": [*sorted(VALUE_FIELDS), ""]},
     ("MeasureDecl", "max"): {"enum": [*sorted(VALUE_FIELDS), ""]},
     ("MeasureDecl", "per"): {"enum": [*sorted(KEY_FIELDS), ""]},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from decisions.ledger import COUNTER, KEY, MEASURE, RULE, UNKNOWN, Dictionary
+from decisions.ledger import COUNTER, KEY, LIST, MEASURE, RULE, UNKNOWN, Dictionary
 from decisions.profile import NO_CART, VIEW_BYTES, Cart, Profile, Session
 
 NOW_S = 1_795_000_000.0
@@ -12,6 +12,7 @@ VISITOR = "01a1c0de-0000-7000-8000-00000000000a"
 KEYS = tuple(f"category-{number}" for number in range(40))
 EVENTS = tuple(f"event-{number}" for number in range(20))
 MEASURES = tuple(f"measure-{number}" for number in range(6))
+LISTS = ("recent", "wishes")
 RULES = tuple(f"rule-{number}" for number in range(20))
 NAMES = Dictionary(
     (
@@ -19,6 +20,7 @@ NAMES = Dictionary(
         *(COUNTER + event for event in EVENTS),
         *(RULE + rule for rule in RULES),
         *(MEASURE + measure for measure in MEASURES),
+        *(LIST + name for name in LISTS),
     )
 )
 
@@ -40,6 +42,7 @@ sessions = st.none() | st.builds(
         max_size=8,
     ),
     st.lists(st.sampled_from(RULES) | unknown, max_size=4, unique=True).map(tuple),
+    st.text(max_size=20),
 )
 profiles = st.builds(
     Profile,
@@ -60,6 +63,11 @@ profiles = st.builds(
     recent=st.lists(st.integers(0, 2**32 - 1), max_size=8).map(tuple),
     customer=st.integers(0, 2**64 - 1),
     authenticated_until_s=times,
+    lists=st.dictionaries(
+        st.sampled_from(LISTS) | unknown,
+        st.lists(st.text(max_size=10), min_size=1, max_size=4, unique=True).map(tuple),
+        max_size=3,
+    ),
     preferences=st.dictionaries(keys, st.integers(0, 100), max_size=5),
     measures=st.dictionaries(
         st.sampled_from(MEASURES) | unknown,

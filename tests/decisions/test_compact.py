@@ -160,7 +160,7 @@ def kept(profile: Profile, *, aim: int, limit: int) -> Profile:
 def test_a_profile_within_the_aim_is_kept_whole() -> None:
     profile = rich(20, 8)
     whole = fit(profile, NAMES, aim=2_000, limit=3_000)
-    assert msgspec.json.encode(pack(profile, NAMES)) == whole[:-1] + b",[],[],[]]"
+    assert msgspec.json.encode(pack(profile, NAMES)) == whole[:-1] + b",[]" * 6 + b"]"
     assert unpack(msgspec.json.decode(whole), NAMES) == unpack(pack(profile, NAMES), NAMES)
 
 
@@ -210,4 +210,4 @@ def test_a_cookie_from_before_holds_reads_and_holds_nothing() -> None:
     profile = Profile(session=Session(int(NOW_S), int(NOW_S), {}, (RULES[0],)), seen_s=NOW_S)
     packed = through_json(pack(profile, NAMES))
     assert unpack(packed, NAMES).session == profile.session
-    assert unpack(packed[:-3], NAMES).session == Session(int(NOW_S), int(NOW_S))
+    assert unpack(packed[:14], NAMES).session == Session(int(NOW_S), int(NOW_S))

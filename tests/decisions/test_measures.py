@@ -293,7 +293,7 @@ def test_names_of_measures_are_words_and_nobodys_attributes() -> None:
     assert bad.code == "bad-name"
     declared = SETTINGS["attributes"] | {"measures.x": {"type": "int"}}
     (bad,) = problems(attributes=declared)
-    assert "would be a measure" in bad.message
+    assert bad.message == "measures.x would be one of measures: declare it there"
     many = {f"m{n}": {"count": "purchase"} for n in range(33)}
     (bad,) = problems(measures=many)
     assert (bad.code, bad.message) == ("too-many", "expected at most 32 measures, got 33")

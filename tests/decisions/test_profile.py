@@ -19,7 +19,7 @@ from decisions.profile import (
     seen_rules,
 )
 from decisions.schema import BUILT_IN
-from tests.decisions.profiles import NOW_S, profiles
+from tests.decisions.profiles import LISTS, NOW_S, profiles
 
 HALF_LIFE_S = 86_400.0
 KNOWN = Profile(
@@ -66,6 +66,7 @@ def test_scores_are_the_score_of_each_weight_as_it_faded(
 @given(profiles, st.sampled_from([NOTHING, FUNCTIONAL, PERSONALIZATION]))
 def test_facts_are_built_in_attributes_that_the_grants_cover(profile: Profile, grants: int) -> None:
     needs = {attribute.name: attribute.needs for attribute in BUILT_IN}
+    needs |= {f"lists.{name}": PERSONALIZATION for name in LISTS}
     assert not any(
         needs[name] & ~grants for name in profile_facts(profile, grants, NOW_S, HALF_LIFE_S)
     )

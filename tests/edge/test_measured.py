@@ -73,3 +73,19 @@ async def test_without_the_grant_nothing_is_measured() -> None:
     assert await browser.view("shoes", 5) != "<p>hero/busy</p>"
     await browser.consent("functional", "personalization")
     assert await browser.hero() != "<p>hero/busy</p>"
+
+
+async def test_lists_and_the_campaign_travel_in_the_cookie() -> None:
+    rules = [
+        rule("wished", '"4711" in lists.wishes', show="hero/big"),
+        rule("spring", 'session.campaign == "spring"', show="hero/deep"),
+    ]
+    lists = {"wishes": {"add": "article_read"}}
+    one = Shop(Served(snapshot(lists=lists, rules=rules, fragments=FRAGMENTS)))
+    browser = one.browser()
+    await browser.consent("functional", "personalization")
+
+    came = await browser.visit(path="/?utm_campaign=spring")
+    assert came["decisions"][0]["html"] == "<p>hero/deep</p>"
+    assert await browser.hero() == "<p>hero/deep</p>"
+    assert await browser.hero(browser.event("article_read", item="4711")) == "<p>hero/big</p>"
