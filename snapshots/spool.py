@@ -65,15 +65,20 @@ class Spool:
 
     def pack(self, one: Waiting) -> None:
         """Makes it small where it lies. It is there in one form or the other at any moment; a crash
-        leaves both, and the next look keeps the packed one. Raises OSError."""
+        leaves both, and the next look keeps the packed one. Raises OSError, and has left nothing
+        behind where there was no room."""
         data = self.packed(one)
         new = one.path.with_name(f"{stem(one.path)}{PACKED}{_NEW}")
-        with open(new, "wb", opener=_owners) as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.utime(new, (one.closed_s, one.closed_s))
-        new.rename(new.with_name(new.name.removesuffix(_NEW)))
+        try:
+            with open(new, "wb", opener=_owners) as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.utime(new, (one.closed_s, one.closed_s))
+            new.rename(new.with_name(new.name.removesuffix(_NEW)))
+        except OSError:
+            new.unlink(missing_ok=True)
+            raise
         one.path.unlink()
 
     def _finished(self) -> Iterator[Waiting]:

@@ -277,7 +277,7 @@ def test_a_full_disk_has_no_room_to_pack_and_loses_nothing(
     uploads = uploader(tmp_path, store, clock)
     monkeypatch.setattr("os.fsync", full)
     uploads.once()
-    assert f"{STEM}.ndjson" in names(tmp_path)
+    assert names(tmp_path) == [f"{STEM}.ndjson"]
     store.away = None
     clock.now_s += RETRY_S
     uploads.once()
