@@ -15,7 +15,7 @@ Read in this order; a module imports only from the ones above it:
     keyring       the secrets that sign: a JWKS in, keys out; reloads while serving
     tokens        HS256 JWTs: sign, verify, why not
     cookies       signed cookies: read, verify, write
-    choosing      a TC string beside the choice there is: the choice that counts
+    choosing      what counts besides the choice there is: signals, places, TC strings
     exposure      the x token: what was served, signed
     previews      preview tokens: names in replies, chosen variants
     identify      sign-in tokens of the site's server: who the customer is
@@ -25,6 +25,7 @@ Read in this order; a module imports only from the ones above it:
     asked         what was known of those who asked just now
     refresh       which snapshot is served now, and the one assignment that changes it
     visit         one request with its pinned snapshot, time, ids, grants and facts
+    reception     a request in; its visit, and the cookies that it may take away, out
     intake        events in, a new profile and log rows out
     services      the parts that routes share
     answers       a visit's decisions as replies carry them

@@ -35,13 +35,13 @@ from edge.keyring import KeyRing
 from edge.metrics import Metrics
 from edge.previews import Previews
 from edge.proxies import Proxies
+from edge.reception import Reception
 from edge.refresh import Served
 from edge.routes import assets, choices, events, fragments, me, preview, visits
 from edge.services import DECIDE, Complaints, RateLimit, Services
 from edge.sinks.sink import ListSink, Sink
 from edge.sinks.trail import Trail
 from edge.tokens import Refusal
-from edge.visit import Reception
 
 REPLIES = 'edgewise_replies_total{{route="{}",status="{}"}}'
 COOKIES_REFUSED = 'edgewise_cookies_refused_total{{cookie="{}",reason="{}"}}'

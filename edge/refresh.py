@@ -119,7 +119,7 @@ class Serving:
         self._order = {name: number for number, name in enumerate(self.program.slots)}
         self._orders: dict[tuple[str, ...], list[str]] = {}  # of the pages that asked before
         self._tables: dict[tuple[str, ...], Thresholds | None] = {}  # the same
-        self.asked: Asked[Any] = Asked()  # what `visit.Reception` keeps of its last requests
+        self.asked: Asked[Any] = Asked()  # what `Reception` keeps of its last requests
         self.query_keys = tuple(
             name.removeprefix(_QUERY)
             for name in self.program.schema.attributes

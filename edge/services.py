@@ -20,9 +20,9 @@ from edge.intake import Intake
 from edge.metrics import Metrics
 from edge.previews import Previews
 from edge.proxies import Proxies
+from edge.reception import Reception
 from edge.refresh import Served
 from edge.sinks.sink import Sink
-from edge.visit import Reception
 
 DECIDE = "edgewise_decide_seconds"
 ERRORS = 'edgewise_errors_total{{where="{}"}}'

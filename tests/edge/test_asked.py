@@ -11,8 +11,8 @@ from edge.config import Config
 from edge.context import Context
 from edge.cookies import Choice, CookieJar
 from edge.keyring import KeyRing
+from edge.reception import Reception
 from edge.refresh import Serving
-from edge.visit import Reception
 from tests.edge.shop import COOKIE_KEYS, NOW_S, snapshot
 
 ONE, OTHER = (b"path=/", b"cookie"), (b"path=/", None)

@@ -11,7 +11,7 @@ from edge.config import Config, load
 from edge.context import Context, device
 from edge.errors import SettingError
 from edge.intake import OF_BOTS
-from edge.visit import BOTS
+from edge.reception import BOTS
 from tests.edge.shop import Browser, Shop, identify_token
 
 pytestmark = pytest.mark.anyio
