@@ -13,8 +13,8 @@ import msgspec
 
 from decisions import consent, schema
 from decisions.consent import AUTHENTICATED
+from decisions.ledger import UNKNOWN
 from decisions.plainly import FAILED, plainly
-from decisions.profile import Profile
 from decisions.program import Program
 from decisions.rules.values import ABSENT
 from edge.config import Config
@@ -23,20 +23,21 @@ from edge.wire import ConsentReply
 
 Told = dict[str, Any]  # attribute → value; moments are whole seconds since the epoch
 
-# Where facts come from, by the first word of their names; all others come with the request.
-PROFILE = ("visitor", "session", "interest", "counts", "measures", "cart")
+# The first words of what comes with the membership; the profile has all but this and the request.
 CUSTOMER = ("segments", "traits", "scores")
 
 
 class Profiled(msgspec.Struct, frozen=True):
     """What the profile cookie holds. visitor: the id that stands for this browser. changed: when it
-    last did. seen: when something was seen that may be shown only so often. events: how many of
-    the last event ids it remembers, as hashes, so that none counts twice. facts: what follows from
-    it now; interests have faded until now."""
+    last did. seen: when something was seen that may be shown only so often. declared: the interests
+    that the visitor told us, 0 to 100. events: how many of the last event ids it remembers, as
+    hashes, so that none counts twice. facts: what follows from it now; interests have faded until
+    now."""
 
     visitor: str
     changed: int
     seen: list[int]
+    declared: dict[str, int]
     events: int
     facts: Told
 
@@ -100,11 +101,9 @@ def access(
         choice=choice,
         unused=[name for name, bit in consent.PURPOSES.items() if not visit.choice.grants & bit],
         logged=shown_to.is_logged,
-        profile=_profiled(profile, values) if profile.visitor else None,
+        profile=_profiled(visit, values) if profile.visitor else None,
         customer=_recognised(visit, values) if profile.customer else None,
-        request={
-            name: value for name, value in values.items() if _root(name) not in PROFILE + CUSTOMER
-        },
+        request={name: value for name, value in values.items() if name in visit.context},
         tags=[] if tags is ABSENT else sorted(tags),
         slots=_slots(shown_to, complain),
         cookies=[Cookie("consent", config.consent_days)]
@@ -114,13 +113,21 @@ def access(
     )
 
 
-def _profiled(profile: Profile, values: Mapping[str, Any]) -> Profiled:
+def _profiled(visit: Visit, values: Mapping[str, Any]) -> Profiled:
+    profile = visit.profile
     return Profiled(
         visitor=profile.visitor,
         changed=int(profile.seen_s),
         seen=sorted(at_s for times in profile.caps.values() for at_s in times),
+        declared={
+            name: score for name, score in profile.preferences.items() if name[:1] != UNKNOWN
+        },
         events=len(profile.recent),
-        facts=_of(values, PROFILE),
+        facts={
+            name: value
+            for name, value in values.items()
+            if name not in visit.context and not _is_customers(name)
+        },
     )
 
 
@@ -128,16 +135,12 @@ def _recognised(visit: Visit, values: Mapping[str, Any]) -> Recognised:
     return Recognised(
         signed_in=bool(visit.grants & AUTHENTICATED),
         until=visit.profile.authenticated_until_s,
-        facts=_of(values, CUSTOMER),
+        facts={name: value for name, value in values.items() if _is_customers(name)},
     )
 
 
-def _root(name: str) -> str:
-    return name.partition(".")[0]
-
-
-def _of(values: Mapping[str, Any], roots: tuple[str, ...]) -> Told:
-    return {name: value for name, value in values.items() if _root(name) in roots}
+def _is_customers(name: str) -> bool:
+    return name.partition(".")[0] in CUSTOMER
 
 
 def _told(program: Program, facts: Iterable[tuple[str, Any]]) -> Told:

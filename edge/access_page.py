@@ -121,6 +121,9 @@ def _profile(profile: Profiled | None) -> str:
     if profile.seen:
         seen = ", ".join(map(moment, profile.seen))
         rows.append(("when you saw something that may be shown only so often", seen))
+    if profile.declared:
+        declared = ", ".join(f"{name}: {score}" for name, score in profile.declared.items())
+        rows.append(("interests that you told us", escape(declared)))
     if profile.events:
         kept = "fingerprints of the last things you did, so that none counts twice"
         rows.append((kept, str(profile.events)))

@@ -145,6 +145,7 @@ def test_every_attribute_has_words_and_a_sites_own_its_name() -> None:
     assert words("traits.tier") == "your “tier”"
     assert words("measures.spent") == "what was counted as “spent”"
     assert words("measures.searched", "shoes") == "what was counted as “searched” for “shoes”"
+    assert words("interest.brand", "acme") == "your interests by brand for “acme”"
     assert words("weather") == "“weather”"
     assert words("weather", "today") == "“weather”"
 

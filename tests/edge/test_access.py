@@ -12,11 +12,9 @@ import msgspec
 import pytest
 
 from decisions.ledger import visitor_key
-from decisions.schema import BUILT_IN
-from edge.access import CUSTOMER, PROFILE
 from edge.access_page import moment
 from edge.refresh import Served
-from tests.decisions.written import rule
+from tests.decisions.written import SETTINGS, rule
 from tests.edge.shop import NOW_S, Browser, Shop, snapshot
 from tests.edge.test_me import ALL, claims, listing, sign_in
 from tests.edge.test_routes import problem
@@ -163,6 +161,23 @@ async def test_what_was_seen_of_capped_rules_is_told_by_its_times() -> None:
 
     assert (await told(browser))["profile"]["seen"] == [NOW_S + 1_200]
     assert "may be shown only so often" in await page(browser)
+
+
+async def test_what_a_visitor_declared_is_told_apart_from_what_was_inferred() -> None:
+    like = {"on": "like", "preference": {"key": "category", "score": 80}}
+    signals = [*SETTINGS["signals"], like]
+    browser = Shop(Served(snapshot(signals=signals))).browser()
+    await browser.consent("personalization")
+    await browser.visit(
+        *(browser.event("like", category=each) for each in ("shoes", "pharmacy")),
+        browser.event("product_view", item="r", category="garden"),
+    )
+
+    profile = (await told(browser))["profile"]
+
+    assert profile["declared"] == {"shoes": 80}
+    assert profile["facts"]["interest"].keys() == {"shoes", "garden"}
+    assert "interests that you told us" in await page(browser)
 
 
 async def test_it_names_no_rule_and_no_fragment_not_even_with_dev() -> None:
@@ -384,9 +399,3 @@ async def test_a_slot_that_cannot_be_explained_does_not_hide_the_rest() -> None:
 def test_a_moment_that_is_none_is_told_as_it_is() -> None:
     assert moment(1e30) == "1e+30"
     assert moment(NOW_S) == ('<time datetime="2026-11-18T11:06:40Z">2026-11-18 11:06 UTC</time>')
-
-
-def test_every_attribute_that_needs_a_purpose_is_told_as_the_profiles_or_the_customers() -> None:
-    needy = {each.name.partition(".")[0] for each in BUILT_IN if each.needs}
-
-    assert needy - {"tags"} <= {*PROFILE, *CUSTOMER}
