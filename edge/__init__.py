@@ -8,6 +8,7 @@ Read in this order; a module imports only from the ones above it:
     problems      RFC 9457 problem documents
     metrics       counters in shared memory, summed over workers
     wire          bodies and queries in, typed values out; replies out
+    connections   how many a worker holds, and whether replies end them
     exchange      one HTTP exchange: body in within its limit, reply out, who may write
     atlas         where an address is, by an mmdb file
     cors          pages of other origins: who may ask from there, and read the reply

@@ -22,6 +22,7 @@ from starlette.routing import Route
 from edge import exchange, openapi
 from edge.choosing import terms_of
 from edge.config import Config
+from edge.connections import CLOSE, Connections
 from edge.context import Context
 from edge.cookies import CookieJar, new_visitor
 from edge.cors import Cors
@@ -108,6 +109,7 @@ def create_services(
         erasures=erasures,
         limit=RateLimit(config.events_per_minute, config.max_clients, clock),
         complaints=Complaints(counters, clock),
+        connections=Connections(config.max_connections),
     )
 
 
@@ -159,7 +161,7 @@ class Edge:
         take to send a body; None where no event loop runs."""
         mount = services.config.mount
         self.services, self._count = services, services.metrics.count
-        self._headers = services.proxies.headers
+        self._headers, self._connections = services.proxies.headers, services.connections
         self._start, self._stop, self._body_s = start, stop, body_s
         self._slot = f"{mount}/v1/fragments/"
         paths = [(mount + entry.path, entry) for entry in ROUTES]
@@ -191,9 +193,8 @@ class Edge:
             reply = self._reply(entry, scope, self._headers(scope), b"")
         else:
             reply = await self._answer(entry, scope, receive)
-        await send(
-            {"type": "http.response.start", "status": reply.status, "headers": reply.headers}
-        )
+        told = [*reply.headers, CLOSE] if self._connections.are_short else reply.headers
+        await send({"type": "http.response.start", "status": reply.status, "headers": told})
         await send({"type": "http.response.body", "body": reply.body})
 
     async def _seldom(self, scope: Scope, receive: Receive, send: Send) -> None:

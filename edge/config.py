@@ -152,6 +152,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             "how long a client may take to send a body; a phone on a bad line needs seconds", "s"
         ),
     ] = 10.0
+    max_connections: Annotated[
+        int,
+        about(
+            "per worker, and so many requests may wait in it: half a second of fragments; near it,"
+            " replies end their connections, so that others get in",
+            "connections",
+        ),
+    ] = 4_096
     max_query_bytes: Annotated[int, about("20 slots and a long path are 3 KiB", "bytes")] = (
         4 * 2**10
     )
@@ -313,7 +321,7 @@ _ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(?::\d{1,5})?")
 _SCORES = re.compile(r"\d{1,4}-\d{1,4}")
 _AT_LEAST = {"port": 0, "workers": 1, "max_body_bytes": 1_024, "max_query_bytes": 256}
 _AT_LEAST |= dict.fromkeys(("max_events", "max_slots", "log_queue", "events_per_minute"), 1)
-_AT_LEAST |= dict.fromkeys(("max_clients", "max_tokens_cached"), 1)
+_AT_LEAST |= dict.fromkeys(("max_clients", "max_tokens_cached", "max_connections"), 1)
 
 
 def _checked(config: Config) -> Config:

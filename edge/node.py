@@ -35,6 +35,7 @@ from edge import worker
 from edge.admin import Admin, reports
 from edge.atlas import Atlas
 from edge.config import Config, host_and_port
+from edge.connections import room_for
 from edge.erasures import Erasures
 from edge.errors import CannotServe
 from edge.sinks.trail import Trail
@@ -50,7 +51,7 @@ from snapshots.upload import UploadStatus
 
 LOCK = "lock"
 STOP_S = 2.0  # how long the end waits for fetches under way
-BACKLOG = 2_048  # connections that wait for a worker; a burst of a page's users
+BACKLOG = 2_048  # connections that wait to be taken by a worker; a burst of a page's users
 
 _LOG = logging.getLogger("edgewise")
 
@@ -309,6 +310,9 @@ def _supervise(config: Config, say: Callable[[str], None]) -> None:
     """Granian, until it is told to stop."""
     os.environ[worker.SETTINGS] = msgspec.json.encode(config).decode()
     multiprocessing.set_start_method("spawn", force=True)  # a fork would copy the thread's locks
+    if (taken := room_for(config.max_connections)) < config.max_connections:
+        what = f"expected room for {config.max_connections} connections a worker, got {taken}"
+        _LOG.warning("%s: raise the limit of open files (ulimit -n)", what)
     supervisor = Granian(
         "edge.worker:application",
         factory=True,
@@ -319,6 +323,7 @@ def _supervise(config: Config, say: Callable[[str], None]) -> None:
         http=HTTPModes.http1,
         websockets=False,
         backlog=BACKLOG,
+        backpressure=taken,
         log_level=LogLevels.warning,
         respawn_failed_workers=True,
         workers_kill_timeout=config.stop_s,

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from cachetools import LRUCache, TTLCache
 
 from edge.config import Config
+from edge.connections import Connections
 from edge.erasures import Erasures
 from edge.exchange import Scope
 from edge.exposure import Exposures
@@ -87,6 +88,7 @@ class Services:
     limit: RateLimit
     erasures: Erasures
     complaints: Complaints
+    connections: Connections
 
     def allows(self, scope: Scope, headers: dict[bytes, bytes], events: int) -> bool:
         """Whether who asks may send this many events more."""

@@ -18,6 +18,7 @@ import msgspec
 
 from edge.app import Edge, create_services
 from edge.config import Config
+from edge.connections import SHORT
 from edge.errors import CannotServe
 from edge.keyring import DEMO_HELP, DEMO_REFUSED, KeyFile, KeyRing, own
 from edge.metrics import SUFFIX, Metrics
@@ -127,7 +128,7 @@ class Worker:
         self._started_s = services.clock()
         self._said: Report | None = None
         self._keys_at = 0.0
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     @property
     def is_ready(self) -> bool:
@@ -138,14 +139,14 @@ class Worker:
         """Opens what is there already, then follows."""
         self._services.sink.start()
         await self.look()
-        self._task = asyncio.create_task(self._follow())
+        self._tasks = [asyncio.create_task(each) for each in (self._follow(), self._count())]
 
     async def stop(self) -> None:
         """Ends following, and writes what waits for the log."""
-        if self._task:
-            self._task.cancel()
+        for task in self._tasks:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+                await task
         self._services.sink.close()
 
     async def _follow(self) -> None:
@@ -157,6 +158,13 @@ class Worker:
                 self._services.complaints.about("follow", error)
             if os.getppid() != self._parent:  # the node died: without it nothing would be fetched
                 os.kill(os.getpid(), signal.SIGTERM)
+
+    async def _count(self) -> None:
+        """By itself: under load a look at a new snapshot takes many turns."""
+        while True:
+            await asyncio.sleep(self._config.follow_interval_s)
+            if self._services.connections.look():
+                self._services.metrics.count(SHORT)
 
     async def look(self) -> None:
         """One look at the pointer, the keys and the node's word; tells what changed."""
