@@ -20,7 +20,8 @@ Read in this order; a module imports only from the ones above it:
     exposure      the x token: what was served, signed
     previews      preview tokens: names in replies, chosen variants
     identify      sign-in tokens of the site's server: who the customer is
-    context       headers in; country, device, referrer out
+    agents        a user agent and its hints in; kind, system and browser out
+    context       headers in; place, time zone, device, referrer out
     sinks         where event rows go (a package)
     erasures      whom this node forgets at once, until a snapshot lists them
     asked         what was known of those who asked just now

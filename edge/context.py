@@ -10,15 +10,14 @@ from __future__ import annotations
 import functools
 import importlib.resources
 import re
-from collections.abc import Collection, Mapping
-from types import MappingProxyType
+from collections import OrderedDict
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeAlias
 from urllib.parse import unquote_to_bytes, urlsplit
 
-from cachetools import LRUCache
-
 from decisions.events import MAX_WORD
 from edge import cdns, wire
+from edge.agents import BOT, MAX_AGENT, MAX_BRANDS, MAX_HINT, crawlers, device
 from edge.atlas import PLACE
 from edge.config import Config
 
@@ -26,7 +25,7 @@ Headers = Mapping[bytes, bytes]
 Values: TypeAlias = tuple[bytes | None, ...]
 
 # Bytes that are looked at: headers may be as long as the server takes, and readings are remembered.
-MAX_PLACE, MAX_AGENT, MAX_HINT, MAX_LANGUAGE = 256, 512, 8, 128
+MAX_PLACE, MAX_LANGUAGE = 256, 128
 MAX_LIST = 1_024  # of a header that lists what it says
 MAX_SCORE = 4
 MAX_REMEMBERED, MAX_CONTEXTS = 1_024, 4_096  # bytes of what is remembered together, and how many
@@ -43,32 +42,8 @@ _COUNTRY = re.compile(rb"[A-Za-z]{2}")
 _NOWHERE = {b"XX", b"T1", b"ZZ", b"RESERVED"}  # what CDNs send for unknown, Tor, private addresses
 _PLACE = re.compile(r"[\w .,'()/-]{1,64}")
 _LOCALE = re.compile(r"[A-Za-z]{2,3}(?:-[A-Za-z0-9]{2,8})*")
+AGENT = (b"user-agent", b"sec-ch-ua-mobile", b"sec-ch-ua-platform", b"sec-ch-ua")
 _UTM = [(f"utm.{n}", f"utm_{n}") for n in ("source", "medium", "campaign", "term", "content")]
-
-BOT = "bot"
-_BOT = re.compile(  # Cubot makes phones
-    r"(?<!\bcu)bot\b|crawl|spider|slurp|preview|headlesschrome|phantomjs|lighthouse|facebookexternalhit"
-    r"|whatsapp/|pingdom|uptime|monitor|^curl|^python|^wget|^go-http|^java/|^libwww|^scrapy",
-    re.I,
-)
-_TABLET = re.compile(r"ipad|tablet|kindle|silk/|android(?!.*mobi)", re.I)
-_MOBILE = re.compile(r"mobi|iphone|ipod|android", re.I)
-_SYSTEMS = (
-    ("ios", re.compile(r"iphone|ipad|ipod", re.I)),
-    ("android", re.compile(r"android", re.I)),
-    ("windows", re.compile(r"windows", re.I)),
-    ("macos", re.compile(r"mac os x|macintosh", re.I)),
-    ("chromeos", re.compile(r"cros ", re.I)),
-    ("linux", re.compile(r"linux|x11", re.I)),
-)
-_BROWSERS = (
-    ("edge", re.compile(r"edg(?:e|a|ios)?/", re.I)),
-    ("opera", re.compile(r"opr/|opera", re.I)),
-    ("samsung", re.compile(r"samsungbrowser", re.I)),
-    ("firefox", re.compile(r"firefox/|fxios/", re.I)),
-    ("chrome", re.compile(r"chrome/|crios/|chromium/", re.I)),
-    ("safari", re.compile(r"safari/", re.I)),
-)
 
 
 class Context:
@@ -87,9 +62,9 @@ class Context:
         said += [PLACE] if config.mmdb else []
         # Attribute, place of its header among the values, key in that header.
         self._places = [(name, said.index(header), key) for name, header, key in places]
-        self.headers = (*said, b"user-agent", b"sec-ch-ua-mobile", b"accept-language")
-        zones()  # read now, not while somebody waits
-        self._remembered: LRUCache[Values, dict[str, Any]] = LRUCache(MAX_CONTEXTS)
+        self.headers = (*said, *AGENT, b"accept-language")
+        zones(), crawlers()  # read now, not while somebody waits
+        self._remembered: OrderedDict[Values, dict[str, Any]] = OrderedDict()
 
     def facts(
         self, headers: Headers, page: wire.Page, query_keys: Collection[str] = ()
@@ -106,8 +81,24 @@ class Context:
 
     def _read(self, values: Values) -> dict[str, Any]:
         """What these headers say, remembered for the next page of whoever sends them."""
+        *said, agent, mobile, platform, brands, language = values
+        facts = self._read_places(said)
+        if agent:
+            hints = (mobile or b"")[:MAX_HINT], (platform or b"")[:MAX_HINT]
+            facts.update(device(agent[:MAX_AGENT], *hints, (brands or b"")[:MAX_BRANDS]))
+        if self._bot_at is not None and self._is_of_bot(said[self._bot_at]):
+            facts["device.kind"] = BOT
+        if language and (spoken := locale(language[:MAX_LANGUAGE])):
+            facts["locale"] = spoken
+        if sum(len(value) for value in values if value) <= MAX_REMEMBERED:
+            self._remembered[values] = facts
+            if len(self._remembered) > MAX_CONTEXTS:  # the oldest: to ask for an order of use costs
+                self._remembered.popitem(last=False)  # each request more than reading a few again
+        return facts
+
+    def _read_places(self, said: Sequence[bytes | None]) -> dict[str, Any]:
+        """By the headers of the CDN, else by the atlas."""
         facts: dict[str, Any] = {}
-        *said, agent, hint, language = values
         for name, place, key in self._places:
             raw = _listed(said[place], key) if key else said[place]
             if raw and len(raw) <= MAX_PLACE and (value := _place(name, raw)):
@@ -116,14 +107,6 @@ class Context:
             for name, raw in zip(PLACES.values(), told.split(b"\n"), strict=True):
                 if raw and (value := _place(name, raw[:MAX_PLACE])):
                     facts[name] = value
-        if agent:
-            facts.update(device(agent[:MAX_AGENT], (hint or b"")[:MAX_HINT]))
-        if self._bot_at is not None and self._is_of_bot(said[self._bot_at]):
-            facts["device.kind"] = BOT
-        if language and (spoken := locale(language[:MAX_LANGUAGE])):
-            facts["locale"] = spoken
-        if sum(len(value) for value in values if value) <= MAX_REMEMBERED:
-            self._remembered[values] = facts
         return facts
 
     def is_bot(self, headers: Headers) -> bool:
@@ -214,26 +197,3 @@ def locale(spoken: bytes | str) -> str:
     text = spoken.decode("latin-1") if isinstance(spoken, bytes) else spoken
     first = text.split(",", 1)[0].split(";", 1)[0].strip()
     return first if _LOCALE.fullmatch(first) else ""
-
-
-@functools.lru_cache(maxsize=4_096)
-def device(agent: bytes, mobile_hint: bytes = b"") -> Mapping[str, str]:
-    """Kind, system and browser by user agent; `Sec-CH-UA-Mobile` beats it on mobile or not."""
-    text = agent.decode("latin-1")
-    found = {"device.kind": _kind(text, mobile_hint)}
-    for attribute, table in (("device.os", _SYSTEMS), ("device.browser", _BROWSERS)):
-        for word, pattern in table:
-            if pattern.search(text):
-                found[attribute] = word
-                break
-    return MappingProxyType(found)
-
-
-def _kind(text: str, mobile_hint: bytes) -> str:
-    if _BOT.search(text):
-        return BOT
-    if _TABLET.search(text):
-        return "tablet"
-    if mobile_hint == b"?1" or _MOBILE.search(text):
-        return "mobile"
-    return "desktop"

@@ -15,8 +15,9 @@ from decisions.learn import withdraw
 from decisions.ledger import NO_NAMES, Dictionary
 from decisions.profile import NOBODY, Profile
 from edge import wire
+from edge.agents import BOT
 from edge.choosing import SEC_GPC, Terms
-from edge.context import BOT, Context
+from edge.context import Context
 from edge.cookies import CONSENT, NO_CHOICE, PROFILE, Choice, CookieJar
 from edge.keyring import KeyRing
 from edge.previews import Preview

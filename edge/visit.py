@@ -33,7 +33,7 @@ from decisions.profile import (
 from decisions.reasons import Reason, Step
 from decisions.tables import Slot
 from decisions.thresholds import next_in
-from edge.context import BOT
+from edge.agents import BOT
 from edge.cookies import Choice
 from edge.exposure import Marks
 from edge.previews import Preview

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from edge.agents import device
 from edge.config import Config, load
-from edge.context import Context, device
+from edge.context import Context
 from edge.errors import SettingError
 from edge.intake import OF_BOTS
 from edge.reception import BOTS

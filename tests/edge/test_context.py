@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decisions.rules.names import KNOWN_WORDS
 from edge.config import Config
-from edge.context import _BROWSERS, _SYSTEMS, MAX_REMEMBERED, Context, device, locale
+from edge.context import MAX_CONTEXTS, MAX_REMEMBERED, Context, locale
 from edge.wire import NO_PAGE, Page
 
 CONTEXT = Context(Config(city_header=""))
@@ -19,38 +18,6 @@ IPHONE = (
     b"Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) AppleWebKit/605.1.15 "
     b"(KHTML, like Gecko) Version/18.0 Mobile/15E148 Safari/604.1"
 )
-CHROME = (
-    b"Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) "
-    b"Chrome/130.0.0.0 Safari/537.36"
-)
-
-
-@pytest.mark.parametrize(
-    ("agent", "kind", "system", "browser"),
-    [
-        (IPHONE, "mobile", "ios", "safari"),
-        (CHROME, "desktop", "windows", "chrome"),
-        (CHROME + b" Edg/130.0", "desktop", "windows", "edge"),
-        (b"Mozilla/5.0 (iPad; CPU OS 17_0) Safari/604.1", "tablet", "ios", "safari"),
-        (b"Mozilla/5.0 (Linux; Android 14; SM-X210) Chrome/130.0", "tablet", "android", "chrome"),
-        (b"Mozilla/5.0 (Linux; Android 14) Chrome/130.0 Mobile", "mobile", "android", "chrome"),
-        (b"Mozilla/5.0 (X11; Linux x86_64; rv:131.0) Firefox/131.0", "desktop", "linux", "firefox"),
-        (b"Mozilla/5.0 (compatible; Googlebot/2.1)", "bot", None, None),
-        (b"curl/8.5.0", "bot", None, None),
-    ],
-)
-def test_a_user_agent_gives_kind_system_and_browser(
-    agent: bytes, kind: str, system: str | None, browser: str | None
-) -> None:
-    found = device(agent)
-
-    assert found["device.kind"] == kind
-    assert found.get("device.os") == system
-    assert found.get("device.browser") == browser
-
-
-def test_the_client_hint_says_that_it_is_mobile() -> None:
-    assert device(CHROME, b"?1")["device.kind"] == "mobile"
 
 
 def test_the_place_comes_from_the_proxys_headers() -> None:
@@ -162,6 +129,11 @@ def test_long_headers_are_read_and_not_remembered() -> None:
     assert not context._remembered
 
 
-def test_the_words_for_systems_and_browsers_are_those_that_rules_may_ask_for() -> None:
-    for attribute, table in (("device.os", _SYSTEMS), ("device.browser", _BROWSERS)):
-        assert KNOWN_WORDS[attribute][1].split("|") == [word for word, _ in table]
+def test_what_is_remembered_is_bounded_and_the_oldest_goes_first() -> None:
+    context = Context(Config())
+    for number in range(MAX_CONTEXTS + 2):
+        context.facts({b"x-geo-city": b"City %d" % number}, NO_PAGE)
+
+    cities = [facts["geo.city"] for facts in context._remembered.values()]
+    assert len(cities) == MAX_CONTEXTS
+    assert cities[0] == "City 2"

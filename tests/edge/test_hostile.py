@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from edge import context
+from edge import agents, context
 from edge.cookies import CONSENT, found
 from edge.refresh import Served
 from tests.edge.shop import Shop
@@ -230,7 +230,7 @@ async def test_what_is_remembered_of_headers_does_not_grow_with_them(
         reply = await ask(shop, "GET", "/_ew/v1/fragments/hero", headers=headers)
         assert reply.status == 200
 
-    assert max(len(key) for key in read) <= context.MAX_AGENT
+    assert max(len(key) for key in read) <= agents.MAX_AGENT
     serving = shop.served.current
     assert serving is not None
     assert len(serving.asked) == 0
