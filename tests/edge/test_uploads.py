@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 from pathlib import Path
@@ -133,3 +134,39 @@ def test_a_node_uploads_while_it_runs_and_keeps_what_an_outage_leaves_until_it_e
         assert node.status()["troubles"] == []
         rows = sum(path.name.endswith(".ndjson.zst") for path in away.rglob("*"))
         assert rows == 2
+
+
+def test_a_bucket_that_never_answers_delays_neither_sync_nor_admin_nor_the_end(
+    tmp_path: Path,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0), backlog=64) as silent:  # takes, and says nothing
+        port = silent.getsockname()[1]
+        environment = os.environ | {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_ACCESS_KEY_ID": "a",
+            "AWS_SECRET_ACCESS_KEY": "s",
+            "AWS_REGION": "eu-west-1",
+        }
+        node = Node(tmp_path, "--events", "s3://logs", environment=environment)
+        publish(tmp_path)
+        waiting = lay(tmp_path / "cache", "x").parent / "events" / "paris-2-1.ndjson"
+        lay(waiting.parent, waiting.name, line("a"))
+        with node.running():
+            wait_until(lambda: node.answers("readyz") == 200)
+            silent.settimeout(20.0)
+            asked, _ = silent.accept()  # the upload is under way, and stays so
+            for version in (2, 3):
+                publish(tmp_path, f"<h1>{version}</h1>")
+                began_s = time.monotonic()
+                wait_until(lambda: node.hero() == f"<h1>{version}</h1>")  # noqa: B023
+                assert time.monotonic() - began_s < 5.0
+                began_s = time.monotonic()
+                assert node.status()["uploads"]["waiting"] <= 1
+                assert time.monotonic() - began_s < 2.0
+            began_s = time.monotonic()
+            node.stop()
+            assert time.monotonic() - began_s < 12.0
+            asked.close()
+    assert node.exit_code == 0
+    assert waiting.exists() or waiting.with_name("paris-2-1.ndjson.zst").exists()
