@@ -90,6 +90,7 @@ def _erased(store: Store, keys: str, now_s: float) -> Times:
 def _said(found: Retained, is_dry: bool) -> str:
     did, anew = ("can go", "to rewrite") if is_dry else ("removed", "rewritten")
     rows = [(did, path) for path in found.removed] + [(anew, path) for path in found.rewritten]
+    rows += [("to gather" if is_dry else "gathered", path) for path in found.gathered]
     lines = [f"{what:<11}{path}" for what, path in (*rows, *(("LEFT", why) for why in found.left))]
     lines.append(
         f"{did} {len(found.removed)} files, {anew} {len(found.rewritten)}: "

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from snapshots import retention
 from snapshots.errors import StoreUnavailable
 from snapshots.eventfiles import Logged, StoredEvents, path_of, pieces, read_rows
-from snapshots.retention import Ages, grants_left, retain
+from snapshots.retention import Ages, Retained, grants_left, retain
 from snapshots.spool import compress
 from snapshots.store import MemoryStore
 from tests.snapshots.bundles import NOW_S, Clock
@@ -265,3 +266,97 @@ def test_a_file_of_a_clock_that_was_ahead_is_told_and_left() -> None:
     told = retain(store, AGES, now_s=NOW_S)
     assert list(kept(store)) == ["a"]
     assert told.left == [f"expected an hour that has been, a node's clock was ahead - at {path}"]
+
+
+def proof(id_: str, days: float, type_: str = "consent", **more: Any) -> bytes:
+    return row(id_, days, ["analytics"], type_=type_, **more)
+
+
+def gathered(store: MemoryStore) -> dict[str, bytes]:
+    """Path → lines of the files that proofs were gathered into."""
+    return {
+        path: b"".join(pieces(store.objects[path], path))
+        for path in store.list("events/")
+        if "/consents-0-" in path
+    }
+
+
+def test_proofs_of_many_files_are_gathered_into_a_file_for_each_day() -> None:
+    one, other, later = proof("a", 40), proof("b", 40, "agreed"), proof("c", 35)
+    store = laid([row("x", 40, ["analytics"]), one], [other, one], [later, row("y", 35)])
+
+    told = retain(store, AGES, now_s=NOW_S)
+
+    found = gathered(store)
+    assert sorted(found.values()) == sorted([one + other, later])
+    assert told.gathered == list(found)
+    assert sorted(kept(store)) == ["a", "b", "c", "y"]
+    assert len(store.list("events/")) == 3  # "y" is in a file of its own
+
+
+def test_what_was_gathered_is_not_read_again_until_it_is_too_old() -> None:
+    store = laid([proof("a", 40)])
+    retain(store, AGES, now_s=NOW_S)
+    (path,) = gathered(store)
+    store.objects[path] = b"not even readable"
+
+    assert retain(store, AGES, now_s=NOW_S) == Retained()
+    told = retain(store, AGES, now_s=NOW_S + 52 * DAY_S)
+    assert (told.removed, store.list("events/")) == ([path], [])
+
+
+def test_who_agreed_leaves_what_was_gathered_too() -> None:
+    record = proof("a", 40)
+    store = laid([record, proof("b", 40, "agreed", visitor=ANN)])
+    retain(store, AGES, now_s=NOW_S)
+    before = list(gathered(store))
+
+    told = retain(store, AGES, now_s=NOW_S, erased={int(ANN, 16): int(NOW_S)})
+
+    assert (told.erased, told.rewritten) == (1, before)
+    assert list(gathered(store).values()) == [record]
+
+
+def test_nothing_goes_before_what_was_gathered_is_there() -> None:
+    class Full(MemoryStore):
+        def create(self, path: str, data: bytes) -> None:
+            if "/consents-0-" in path:
+                raise StoreUnavailable("full")
+            super().create(path, data)
+
+    store = Full(Clock(NOW_S))
+    lines = [row("x", 40, ["analytics"]), proof("a", 40)]
+    store.create(path_of(NOW_S - 40 * DAY_S, "paris-2-0.ndjson.zst"), compress(b"".join(lines)))
+
+    with pytest.raises(StoreUnavailable):
+        retain(store, AGES, now_s=NOW_S)
+    assert sorted(kept(store)) == ["a", "x"]
+
+
+def test_a_run_that_ended_after_gathering_is_gone_on_with() -> None:
+    store = laid([proof("a", 40)])
+    (path,) = store.list("events/")
+    source = store.objects[path]
+    retain(store, AGES, now_s=NOW_S)
+    store.objects[path] = source
+
+    retain(store, AGES, now_s=NOW_S)
+
+    assert store.list("events/") == list(gathered(store))
+
+
+def test_much_that_waits_is_written_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "MAX_GATHERED", 1)
+    store = laid([proof("a", 40)], [proof("b", 40)])
+
+    assert len(retain(store, AGES, now_s=NOW_S).gathered) == 2
+    assert sorted(kept(store)) == ["a", "b"]
+
+
+def test_a_dry_run_says_what_would_be_gathered_and_leaves_it() -> None:
+    store = laid([proof("a", 40)])
+    before = dict(store.objects)
+
+    told = retain(store, AGES, now_s=NOW_S, is_dry=True)
+
+    assert (len(told.gathered), len(told.removed), store.objects) == (1, 1, before)
