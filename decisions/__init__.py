@@ -61,6 +61,7 @@ Read in this order; a module imports only from the ones above it:
     certain       conditions that say the same of everybody
     suspects      rules that are legal and hardly meant
     lint          what is legal and still not meant
+    processing    what a playbook processes, and for which purpose
 """
 
 from __future__ import annotations

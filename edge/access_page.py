@@ -52,7 +52,10 @@ LOGGED = (
     "page and under keyed numbers in place of your ids; neither your network address nor your "
     "browser stands in it. Ask whoever runs this site for a copy.</p>"
 )
-NOT_LOGGED = "<p>Nothing of this visit is written down.</p>"
+NOT_LOGGED = (
+    "<p>Nothing of what you do here is written down, but for what you choose about this, as a "
+    "proof of it.</p>"
+)
 _MOMENTS = {attribute.name for attribute in BUILT_IN if attribute.type == TIMESTAMP}
 _PAGE = """<!doctype html>
 <html lang="en">

@@ -21,6 +21,7 @@ COMMANDS = {
     "demo": "build the example shop from public data, publish it, serve it",
     "new": "a small playbook to start from",
     "check": "every error and warning of a playbook",
+    "privacy": "a record of processing, inferred from a playbook",
     "schema": "JSON Schemas of a playbook's files, for editors",
     "test": "run the playbook's own tests",
     "dev": "serve a playbook while it is written; pages reload themselves",

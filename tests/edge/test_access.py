@@ -314,7 +314,7 @@ async def test_what_a_signal_takes_away_is_neither_read_nor_told() -> None:
     assert found["profile"]["facts"].keys() == {"cart.items", "cart.value", "cart.updated_at"}
     text = (await ask(browser, accept=BROWSER, **{"sec-gpc": "1"})).text
     assert "Global Privacy Control" in text
-    assert "Nothing of this visit is written down." in text
+    assert "Nothing of what you do here is written down" in text
 
 
 async def test_before_any_choice_a_place_of_opt_out_is_told_what_holds() -> None:
