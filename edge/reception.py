@@ -18,7 +18,7 @@ from edge import wire
 from edge.agents import BOT
 from edge.choosing import SEC_GPC, Terms
 from edge.context import Context
-from edge.cookies import CONSENT, NO_CHOICE, PROFILE, Choice, CookieJar
+from edge.cookies import CONSENT, PROFILE, Choice, CookieJar
 from edge.keyring import KeyRing
 from edge.previews import Preview
 from edge.refresh import Serving
@@ -26,6 +26,7 @@ from edge.visit import Known, Visit
 from edge.wire import Page
 
 BOTS = "edgewise_bots_total"
+COOKIE = b"cookie"
 
 
 class Reception:
@@ -44,7 +45,7 @@ class Reception:
         self._jar, self._ring, self._context, self._clock = jar, ring, context, clock
         self._count, self.terms = count, terms
         # With the query, all that a request tells.
-        self._key = (b"cookie", SEC_GPC, *context.headers)
+        self._key = (COOKIE, SEC_GPC, *context.headers)
 
     def arrive(
         self,
@@ -58,13 +59,16 @@ class Reception:
         cannot be believed is a visitor without one; so are a bot, and who asked to be forgotten.
         bots_too: reads a bot's cookies as anybody's."""
         now_s = round(self._clock(), 3)  # as profiles have it: then most of their moments are this
-        context = self._context.facts(headers, page, serving.query_keys)
+        context, cookie = (
+            self._context.facts(headers, page, serving.query_keys),
+            headers.get(COOKIE),
+        )
         if context.get("device.kind") == BOT and not bots_too:
             self._count(BOTS)
-            return Visit(serving, now_s, NO_CHOICE, NOBODY, context, page)
+            cookie = None
         names = serving.program.dictionary
         denied, unasked = self.terms.denied(headers), self.terms.before_any(context)
-        choice, profile = self._jar.read(headers.get(b"cookie"), names, now_s, denied, unasked)
+        choice, profile = self._jar.read(cookie, names, now_s, denied, unasked)
         sensitive = serving.sensitive
         if sensitive and profile is not NOBODY and not choice.grants & SENSITIVE:
             # A reply that was under way while the opt-in was taken back may have brought them back.
@@ -105,17 +109,20 @@ class Reception:
 
     def choice(self, headers: Mapping[bytes, bytes], *, bots_too: bool = False) -> Choice:
         """What this visitor chose, or what counts before that, whatever a signal takes away of it;
-        a bot nothing."""
-        if self.is_bot(headers) and not bots_too:
-            return NO_CHOICE
-        return self._read(headers, NO_NAMES, self._clock())[0]
+        a bot chose nothing."""
+        cookie = None if self.is_bot(headers) and not bots_too else headers.get(COOKIE)
+        return self._read(headers, cookie, NO_NAMES, self._clock())[0]
 
     def _read(
-        self, headers: Mapping[bytes, bytes], names: Dictionary, now_s: float
+        self,
+        headers: Mapping[bytes, bytes],
+        cookie: bytes | None,
+        names: Dictionary,
+        now_s: float,
     ) -> tuple[Choice, Profile]:
         """What the cookies say, but for signals."""
         unasked = self.terms.before_any(self._context.facts(headers, wire.NO_PAGE))
-        return self._jar.read(headers.get(b"cookie"), names, now_s, unasked=unasked)
+        return self._jar.read(cookie, names, now_s, unasked=unasked)
 
     def cookies(self, visit: Visit, headers: Mapping[bytes, bytes]) -> list[bytes]:
         """The Set-Cookie values after a visit: the profile where one may be kept; where none may
@@ -149,7 +156,7 @@ class Reception:
         now_s, brings = self._clock(), _brings_profile(headers)
         cookies = [self._jar.write_choice(choice, now_s)]
         names = serving.program.dictionary if serving else NO_NAMES
-        before, profile = self._read(headers, names, now_s)
+        before, profile = self._read(headers, headers.get(COOKIE), names, now_s)
         grants = choice.grants & ~self.terms.denied(headers)
         lost = before.grants & ~grants
         if serving is None:
@@ -166,4 +173,4 @@ class Reception:
 
 
 def _brings_profile(headers: Mapping[bytes, bytes]) -> bool:
-    return PROFILE.encode() + b"=" in headers.get(b"cookie", b"")
+    return PROFILE.encode() + b"=" in headers.get(COOKIE, b"")

@@ -101,12 +101,12 @@ class Visit:
     @property
     def may_keep(self) -> bool:
         """Whether anything but the choice itself may be kept on the device."""
-        return bool(self.choice.grants & NEED_AN_ID)
+        return bool(self.choice.grants & NEED_AN_ID) and not self.is_bot
 
     @property
     def is_logged(self) -> bool:
         """Whether rows may be written of this visit."""
-        return bool(self.choice.grants & ANALYTICS)
+        return bool(self.choice.grants & ANALYTICS) and not self.is_bot
 
     def rows(self) -> Rows:
         """What this visit leaves in the log, to be added to."""

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import msgspec
 
 from edge import answers, choosing, exchange, wire
-from edge.cookies import NO_CHOICE, Choice
+from edge.cookies import Choice
 from edge.errors import Refused
 from edge.exchange import Reply, Scope
 from edge.services import WINDOW_S, Services
@@ -35,7 +35,7 @@ def write(services: Services, scope: Scope, headers: dict[bytes, bytes], body: b
     asked, grants = wire.consent_body(body)
     started_ns = time.perf_counter_ns()
     if services.reception.is_bot(headers):
-        return _told(services, headers, NO_CHOICE, started_ns)
+        return _told(services, headers, services.reception.choice(headers), started_ns)
     before, now_s = services.reception.choice(headers), services.clock()
     choice = _chosen(services, asked, grants, before, now_s)
     cookies: list[bytes] = []

@@ -48,6 +48,7 @@ def _unready(
         wire.RefusedEvent(place, "no-snapshot", "this edge has no snapshot yet")
         for place in range(len(asked.events))
     ]
-    keep = bool(services.reception.choice(headers).grants & NEED_AN_ID)
+    reception = services.reception
+    keep = bool(reception.choice(headers).grants & NEED_AN_ID) and not reception.is_bot(headers)
     reply = wire.VisitReply(decisions, keep=keep, retry=bool(refused), refused=refused)
     return answers.json_reply(services, reply, started_ns)

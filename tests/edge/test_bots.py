@@ -13,7 +13,9 @@ from edge.context import Context
 from edge.errors import SettingError
 from edge.intake import OF_BOTS
 from edge.reception import BOTS
-from tests.edge.shop import Browser, Shop, identify_token
+from edge.refresh import Served
+from tests.decisions.written import rule
+from tests.edge.shop import Browser, Shop, identify_token, snapshot
 
 pytestmark = pytest.mark.anyio
 GOOGLE = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)"
@@ -55,6 +57,27 @@ async def test_a_bot_gets_what_a_visitor_without_cookies_gets() -> None:
             ours = await bot.send("GET", path)
             assert ours.text == (await shop.browser().send("GET", path)).text
     assert not told.get("keep")
+
+
+async def test_where_grants_hold_until_a_no_a_bot_gets_what_strangers_get_and_leaves_nothing() -> (
+    None
+):
+    rules = [rule("new", '!("loyal" in segments)', show="hero/loyal")]
+    settings: dict[str, Any] = {"opt_out_grants": EVERYTHING, "consent_days": 365}
+    shop = Shop(Served(snapshot(rules=rules)), **settings)
+    california = {"x-geo-country": "US", "x-geo-region": "CA"}
+    bot, stranger = shop.browser(**{"user-agent": GOOGLE}, **california), shop.browser(**california)
+    path = "/_ew/v1/fragments/hero"
+    welcome = await shop.browser().hero()
+
+    assert await bot.hero(bot.event("article_read")) != welcome
+    assert (await bot.send("GET", path)).text == await bot.hero()
+    told = [(await one.send("GET", "/_ew/v1/consent")).json()["grants"] for one in (bot, stranger)]
+    assert told[0] == told[1] != []
+    assert (bot.cookies, shop.rows()) == ({}, [])
+
+    assert await stranger.hero() != welcome
+    assert stranger.cookies and shop.rows()
 
 
 async def test_a_bots_visit_changes_no_cookie() -> None:
