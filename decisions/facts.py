@@ -134,10 +134,12 @@ class Gate:
         grants: int,
         now_s: float,
         sure: Mapping[str, Any] = MappingProxyType({}),
+        newer: Mapping[str, Any] = MappingProxyType({}),
     ) -> Facts:
         """The same for values by attribute name: what the edge collects.
 
-        sure: those for whose types our own code vouches; they are not looked at once more.
+        sure: those for whose types our own code vouches; they are not looked at once more. newer:
+        what goes before `values`; None takes one away, what is of another type changes nothing.
         """
         opening = self.opening(grants)
         takes = opening.takes
@@ -152,6 +154,8 @@ class Gate:
             take = takes.get(name)
             if take is not None and (value := take(value)) is not ABSENT:
                 facts[name] = value
+        if newer:
+            _correct(facts, newer, takes)
         facts.settle()
         return facts
 
@@ -188,6 +192,16 @@ class _Opening:
                 (tag, holds) for tag, (needs, holds) in gate.tags.items() if allows(grants, needs)
             ]
             self.derived["tags"] = _tagging(conditions, self.takes["tags"])
+
+
+def _correct(facts: Facts, newer: Mapping[str, Any], takes: Mapping[str, Take]) -> None:
+    for name, value in newer.items():
+        if (take := takes.get(name)) is None:
+            continue
+        if value is None:
+            facts.pop(name, None)
+        elif (taken := take(value)) is not ABSENT:
+            facts[name] = taken
 
 
 def _plant(tree: dict[str, Any], name: str, take: Take) -> None:

@@ -20,6 +20,7 @@ Read in this order; a module imports only from the ones above it:
     exposure      the x token: what was served, signed
     previews      preview tokens: names in replies, chosen variants
     identify      sign-in tokens of the site's server: who the customer is
+    fresh         facts tokens of the site's server: what it knows of a visitor now
     agents        a user agent and its hints in; kind, system and browser out
     context       headers in; place, time zone, device, referrer out
     sinks         where event rows go (a package)

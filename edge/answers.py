@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from decisions import consent
+from decisions import consent, thresholds
 from decisions.engine import Decision
 from decisions.explain import because
 from decisions.reasons import Reason
@@ -72,6 +72,15 @@ def granted(
         choosing.must_ask(choice, policy) and not reception.is_bot(headers),
         withheld or msgspec.UNSET,
     )
+
+
+def next_in(visit: Visit, slots: Collection[str], known: Known) -> int:
+    """After how many seconds time alone could change what these slots show; 0 for never."""
+    table = visit.serving.thresholds(slots)
+    if table is None:
+        return 0
+    until_s = float(visit.profile.authenticated_until_s)
+    return thresholds.next_in(table, known.facts, known.around.seen, until_s)
 
 
 def marks_of(services: Services, visit: Visit, known: Known) -> Marks:

@@ -30,6 +30,7 @@ from edge.erasures import Erasures
 from edge.errors import Refused
 from edge.exchange import Receive, Reply, Scope, Send
 from edge.exposure import Exposures
+from edge.fresh import FreshFacts
 from edge.identify import Identities
 from edge.intake import Intake
 from edge.keyring import KeyRing
@@ -63,8 +64,8 @@ def create_services(
     trail: Trail | None = None,
 ) -> Services:
     """Every part, by name; tests hand in fakes. ring: gives the cookie keys of the moment,
-    identify: those of sign-ins; without them nobody can sign in. trail: of consents, this
-    process's own if None."""
+    identify: those of the site; without them nobody can sign in, and no facts token counts. trail:
+    of consents, this process's own if None."""
     served = served or Served()
     sink = sink or ListSink()
     counters = metrics or Metrics()
@@ -93,6 +94,7 @@ def create_services(
         reception=Reception(jar, ring, Context(config), clock, counters.count, terms_of(config)),
         exposures=exposures,
         previews=Previews(ring, counters, clock),
+        fresh=FreshFacts(identify, counters),
         intake=Intake(
             served,
             exposures,

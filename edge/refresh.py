@@ -180,6 +180,11 @@ class Serving:
         found = self._tables[asked] = self.program.thresholds(asked)
         return found
 
+    @property
+    def built_at_s(self) -> int:
+        """The moment that what is known of members stands for; 0 without any."""
+        return self.membership.built_at_s if self.membership is not None else 0
+
     def is_stale(self, now_s: float) -> bool:
         """Whether it is past its date."""
         return self.snapshot.is_stale(now_s)

@@ -17,6 +17,7 @@ from edge.connections import Connections
 from edge.erasures import Erasures
 from edge.exchange import Scope
 from edge.exposure import Exposures
+from edge.fresh import FreshFacts
 from edge.intake import Intake
 from edge.metrics import Metrics
 from edge.previews import Previews
@@ -81,6 +82,7 @@ class Services:
     reception: Reception
     exposures: Exposures
     previews: Previews
+    fresh: FreshFacts
     intake: Intake
     sink: Sink
     metrics: Metrics

@@ -6,7 +6,7 @@ through the program's gate. It holds the only mutable thing of a request: the pr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -32,10 +32,10 @@ from decisions.profile import (
 )
 from decisions.reasons import Reason, Step
 from decisions.tables import Slot
-from decisions.thresholds import next_in
 from edge.agents import BOT
 from edge.cookies import Choice
 from edge.exposure import Marks
+from edge.fresh import Fresh
 from edge.previews import Preview
 from edge.refresh import Serving
 from edge.sinks.rows import Rows
@@ -64,6 +64,7 @@ class Visit:
     __slots__ = (
         "choice",
         "context",
+        "fresh",
         "is_bot",
         "marks",
         "now_s",
@@ -88,6 +89,7 @@ class Visit:
         self.is_bot = context.get("device.kind") == BOT  # nothing is known, learnt, logged or kept
         self.told: Rows | None = None  # what it leaves in the log so far
         self.marks: Marks | None = None  # what its `x` tokens say, once it was asked for
+        self.fresh: Fresh | None = None  # what the site's server said of who it is
         self.preview: Preview | None = None  # of who may see more, and is not counted as a visitor
 
     @property
@@ -146,7 +148,10 @@ class Visit:
                 declared[f"traits.{name}"] = trait
             for name, score in member.scores.items():
                 declared[f"scores.{name}"] = score
-        return program.gate.flat(declared, grants, self.now_s, sure)
+        if self.fresh is None:
+            return program.gate.flat(declared, grants, self.now_s, sure)
+        newer = self.fresh.over(sure, grants, self.serving.built_at_s, self.now_s)
+        return program.gate.flat(declared, grants, self.now_s, sure, newer)
 
     def units(self, grants: int) -> Units | None:
         """The ids that experiments may split by. grants: of this visit."""
@@ -179,14 +184,6 @@ class Visit:
             return ()
         session = live_session(self.profile, self.now_s)
         return session.held if session is not None else ()
-
-    def next_in(self, slots: Iterable[str], known: Known) -> int:
-        """After how many seconds time alone could change what these slots show; 0 for never."""
-        table = self.serving.thresholds(slots)
-        if table is None:
-            return 0
-        until_s = float(self.profile.authenticated_until_s)
-        return next_in(table, known.facts, known.around.seen, until_s)
 
     def hold(self, decision: Decision) -> None:
         """Remembers for this session what was shown, if its rule holds the slot."""

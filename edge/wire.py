@@ -48,12 +48,13 @@ class Page(msgspec.Struct, frozen=True):
 
 class VisitBody(msgspec.Struct, frozen=True):
     """The body of POST v1/visit; `events` are read one by one. preview: a token of `edgewise
-    preview`."""
+    preview`. facts: one of the site's server."""
 
     slots: list[Word] = []
     page: Page = Page()
     events: list[msgspec.Raw] = []
     preview: str = ""
+    facts: str = ""
 
 
 class EventsBody(msgspec.Struct, frozen=True):

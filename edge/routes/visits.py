@@ -30,9 +30,13 @@ def visit(services: Services, scope: Scope, headers: dict[bytes, bytes], body: b
         ]
         batch = []
     refused = services.intake.take(visit, batch, refused)
+    if asked.facts and asked.slots:
+        salt = serving.program.key_salt
+        grants = visit.choice.grants
+        visit.fresh = services.fresh.read(asked.facts, visit.profile, grants, salt, visit.now_s)
     decisions, known = answers.decided(services, visit, asked.slots)
     services.intake.log(visit)
-    next_in = visit.next_in(asked.slots, known)
+    next_in = answers.next_in(visit, asked.slots, known)
     reply = wire.VisitReply(decisions, visit.may_keep, is_limited, refused, next_in)
     cookies = services.reception.cookies(visit, headers)
     return answers.json_reply(services, reply, started_ns, cookies)

@@ -28,6 +28,8 @@
     } catch { /* full, or no storage: the beacon still reports */ }
   }
 
+  const meta = name => document.querySelector(`meta[name="edgewise-${name}"]`)?.content; // what the page says in its head
+
   const alone = work => navigator.locks ? navigator.locks.request('edgewise', work) : work();
 
   const send = (method, path, body) => fetch(mount + 'v1/' + path, {
@@ -39,7 +41,7 @@
     await alone(async () => {
       const events = queue.slice(0, 40), names = [...new Set(slots.map(slot => slot.getAttribute('name')))];
       if (!names.length && !events.length) return;
-      const reply = await send('POST', 'visit', { events, slots: names, page, preview });
+      const reply = await send('POST', 'visit', { events, slots: names, page, preview, facts: meta('facts') });
       const answer = reply.ok ? await reply.json() : { decisions: [], keep, retry: reply.status > 499 || reply.status === 429 };
       if (!answer.retry) queue = queue.filter(event => !events.includes(event));
       keep = answer.keep;
@@ -119,8 +121,7 @@
   }
 
   function visit(about) {
-    const meta = document.querySelector('meta[name="edgewise-category"]');
-    page = { path: location.pathname, category: meta ? meta.content : '', query: location.search.slice(1), referrer: document.referrer, zone: Intl.DateTimeFormat().resolvedOptions().timeZone, ...about };
+    page = { path: location.pathname, category: meta('category') || '', query: location.search.slice(1), referrer: document.referrer, zone: Intl.DateTimeFormat().resolvedOptions().timeZone, ...about };
     schedule(0, ALL);
   }
 

@@ -157,6 +157,17 @@ def test_values_of_the_right_types_are_taken_the_same_way_unlooked_at(
     assert sure.digest() == checked.digest()
 
 
+def test_newer_values_go_first_where_they_are_granted_and_of_the_right_type() -> None:
+    known = {"traits.tier": "gold", "traits.first_name": "Ann", "scores.of": 0.25}
+    newer = {"traits.tier": "silver", "traits.first_name": None, "scores.of": "x", "no.such": 1}
+    assert dict(GATE.flat(known, EVERYTHING, NOW_S, {}, newer)) == {
+        "traits.tier": "silver",
+        "scores.of": 0.25,
+    }
+    assert dict(GATE.flat({}, EVERYTHING, NOW_S, {}, {"traits.tier": None})) == {}
+    assert dict(GATE.flat(known, NOTHING, NOW_S, {}, newer)) == {}
+
+
 @given(st.integers(0, EVERYTHING), st.sampled_from(["pharmacy", "shoes"]), st.floats(0, 100))
 def test_facts_do_not_depend_on_what_is_not_granted(grants: int, key: str, value: float) -> None:
     changed = VISITOR | {"interest": {key: value}, "segments": {key}}

@@ -125,6 +125,18 @@ def identify_token(customer: str, now_s: float = NOW_S, **changes: Any) -> str:
     return jwt.encode(claims, b"i" * 32, algorithm="HS256", headers={"kid": "site-1"})
 
 
+def facts_token(customer: str = "ann", at_s: float = NOW_S + 5, **changes: Any) -> str:
+    """What the site's server signs with a page view; None leaves a claim out."""
+    claims = {
+        "aud": "edgewise-facts",
+        "sub": customer,
+        "iat": int(at_s),
+        "exp": int(at_s) + 60,
+    } | changes
+    told = {name: value for name, value in claims.items() if value is not None}
+    return jwt.encode(told, b"i" * 32, algorithm="HS256", headers={"kid": "site-1"})
+
+
 class Browser:
     """One visitor's browser: keeps cookies, sends them back under their path only."""
 

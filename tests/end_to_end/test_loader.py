@@ -23,6 +23,7 @@ class Edge:
         self.replies, self.html = list(replies), html
         self.visits: list[list[str]] = []
         self.page: dict[str, str] = {}
+        self.facts: str | None = None
         page.route("**/*", self._answer)
 
     def _answer(self, route: Route) -> None:
@@ -33,7 +34,7 @@ class Edge:
             route.fulfill(path=STATIC / "loader.min.js", content_type="text/javascript")
         elif path == "/_ew/v1/visit":
             body = json.loads(route.request.post_data or "")
-            sent, self.page = body["events"], body["page"]
+            sent, self.page, self.facts = body["events"], body["page"], body.get("facts")
             self.visits.append([event["id"] for event in sent])
             status, reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
             route.fulfill(status=status, json=reply)
@@ -118,6 +119,21 @@ def test_a_page_says_in_which_time_zone_its_device_is(browser: Browser) -> None:
     page.wait_for_timeout(300)
 
     assert edge.page["zone"] == "Asia/Tokyo"
+    page.context.close()
+
+
+@pytest.mark.parametrize("facts", ["a.b.c", None])
+def test_a_page_hands_over_the_facts_token_and_the_category_of_its_head(
+    browser: Browser, facts: str | None
+) -> None:
+    page = browser.new_context().new_page()
+    head = '<meta name="edgewise-category" content="shoes">'
+    head += f'<meta name="edgewise-facts" content="{facts}">' if facts else ""
+    edge = Edge(page, TAKEN, html=head + PAGE + SLOT)
+    with page.expect_response("**/v1/visit"):
+        page.goto("https://shop.example/")
+
+    assert (edge.facts, edge.page["category"]) == (facts, "shoes")
     page.context.close()
 
 
