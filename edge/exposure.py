@@ -9,6 +9,7 @@ probability u16, time u32, visitor 4, facts 4, MAC 13.
 
 from __future__ import annotations
 
+import enum
 import hmac
 import struct
 from collections.abc import Callable
@@ -25,6 +26,7 @@ CHARACTERS = 52
 MAX_AGE_S = 7 * 86_400.0  # the window of a goal, where a playbook does not say otherwise
 NO_RULE, NO_VARIANT, HELD_OUT = 0xFFFFFFFF, 0xFF, 0xFE
 NO_VISITOR = b"\0\0\0\0"
+REMEMBERED = 16_384  # sightings; twice as many are 4 MB
 
 _HEAD, _CHOICE, _TAIL = struct.Struct(">BI"), struct.Struct(">HIBH"), struct.Struct(">I4s4s")
 _LAYOUT = struct.Struct(">BIHIBHI4s4s")  # the three of them
@@ -129,6 +131,40 @@ class Exposures:
             secrets.setdefault(_number(key), []).append(_secret(key))
         self._signing = (_number(ring.signing), _secret(ring.signing))
         self._secrets, self._keys = secrets, ring
+
+
+class Sighting(enum.StrEnum):
+    """What an event that says "seen" is, as far as is remembered; the words of the metrics."""
+
+    FIRST = "first"
+    REPEATED = "repeated"  # the same event, sent again
+    REPLAYED = "replayed"  # another event about the same decision
+
+
+class Sightings:
+    """Which decisions were seen, and which event said so: of this process, and of late.
+
+    Two generations; the older is forgotten as a whole, so that memory stays bounded whatever comes.
+    """
+
+    def __init__(self, most: int = REMEMBERED) -> None:
+        """most: decisions that are remembered at least."""
+        self._most = most
+        self._young: dict[int, int] = {}  # hashes, keyed by Python itself: nobody can aim at one
+        self._old: dict[int, int] = {}
+
+    def note(self, x: str, event_id: str) -> Sighting:
+        """What it is that this event says that it saw `x`, from now on the first to say so."""
+        decision, event = hash(x), hash(event_id)
+        first = self._young.get(decision)
+        if first is None:
+            first = self._old.get(decision)
+        if first is not None:
+            return Sighting.REPEATED if first == event else Sighting.REPLAYED
+        if len(self._young) >= self._most:
+            self._old, self._young = self._young, {}
+        self._young[decision] = event
+        return Sighting.FIRST
 
 
 def _number(key: Key) -> int:

@@ -19,7 +19,7 @@ from decisions.lesson import Lesson
 from decisions.profile import Profile, is_authenticated
 from edge.cookies import Choice
 from edge.erasures import Erasures
-from edge.exposure import NO_VISITOR, Exposures, visitor_hash
+from edge.exposure import NO_VISITOR, Exposures, Sighting, Sightings, visitor_hash
 from edge.identify import Identities
 from edge.metrics import Metrics
 from edge.refresh import Served
@@ -70,6 +70,7 @@ class Intake:
         self._erasures, self._trail = erasures, trail
         self._served, self._exposures, self._identities = served, exposures, identities
         self._sink, self._metrics, self._new_id = sink, metrics, new_id
+        self._sightings = Sightings()
         self._prefix, self._numbers = new_id(0.0)[-12:], itertools.count()
         self._reserved = {IDENTIFY: self._identify, SIGN_OUT: self._sign_out, SEEN: self._seen}
 
@@ -143,8 +144,9 @@ class Intake:
         answered = self._answered(visit, event)
         if teach and (decided := answered.decided) and decided.rule:
             learning, grants = visit.serving.learning, visit.choice.grants
+            # By its x: the cap counts a decision once, whichever event says that it was seen.
             visit.profile = seen(
-                visit.profile, decided.rule, learning, grants, visit.now_s, event.id
+                visit.profile, decided.rule, learning, grants, visit.now_s, event.x
             )
         return answered
 
@@ -162,8 +164,15 @@ class Intake:
             if event.type != SEEN:
                 return TAKEN
             return Taken("x-foreign", "expected an x of this visitor's - at `$.x`")
+        sighting = Sighting.FIRST
+        if event.type == SEEN and opened.visitor != NO_VISITOR:  # strangers may share an x
+            sighting = self._sightings.note(event.x, event.id)
+        if sighting is Sighting.REPLAYED:
+            self._metrics.count((X, sighting))
+            return Taken("x-replayed", "expected an x that was not seen before - at `$.x`")
         decided = self._served.decided(opened)
-        self._metrics.count((X, "good" if decided else "forgotten"))
+        result = "good" if decided else "forgotten"
+        self._metrics.count((X, result if sighting is Sighting.FIRST else sighting))
         return Taken(decided=decided)
 
     def _sign_out(self, visit: Visit, event: Event, teach: bool) -> Taken:

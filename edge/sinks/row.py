@@ -30,10 +30,10 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """type: an event's, `served` for a decision that left in a reply, or `erase` for who asked to
     be forgotten: that one is written whatever is granted.
 
-    id: the client's, or one made here. at: by the client's clock, received: by this node's, both
-    in seconds. visitor, customer, session: keyed hashes of their ids (`decisions.ledger.row_key`).
-    grants, policy: under which the row was collected. snapshot: version that decided. x:
-    the decision that this answers or is, decoded.
+    id: the client's, or one made here; that of a `seen` is made of its `x`. at: by the client's
+    clock, received: by this node's, both in seconds. visitor, customer, session: keyed hashes of
+    their ids (`decisions.ledger.row_key`). grants, policy: under which the row was collected.
+    snapshot: version that decided. x: the decision that this answers or is, decoded.
     """
 
     id: str

@@ -12,7 +12,7 @@ from typing import Any
 from decisions import consent
 from decisions.consent import SENSITIVE
 from decisions.engine import Decision
-from decisions.events import SERVED, Event
+from decisions.events import SEEN, SERVED, Event
 from decisions.ledger import row_key
 from decisions.profile import Profile
 from edge.cookies import Choice
@@ -98,11 +98,13 @@ def event_row(
     their opt-in; they are left out, and with them the item, the brand and the page that would tell
     them.
     """
+    # A decision is seen once: whoever reads the log takes one row, by whatever events it was told.
+    id_ = f"{SEEN}-{event.x}" if event.type == SEEN else event.id
     if is_withheld:
         about = about | {"page": ""}
-        return Row(id=event.id, type=event.type, at=event.at, x=decided, **about)
+        return Row(id=id_, type=event.type, at=event.at, x=decided, **about)
     return Row(
-        id=event.id,
+        id=id_,
         type=event.type,
         at=event.at,
         item=event.item,

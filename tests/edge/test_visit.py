@@ -179,6 +179,7 @@ async def test_a_cart_left_for_a_quarter_of_an_hour_is_remembered_until_the_cap_
         decision = (await browser.visit())["decisions"][0]
         shown.append(decision["html"])
         await browser.visit(browser.event("seen", x=decision["x"]))
+        shop.clock.now_s += 1  # an `x` names a second
 
     assert shown == ["<p>1 in your cart. <a>Go</a></p>"] * 2 + ["<h1>Welcome</h1>"]
     assert shop.counted('edgewise_exposures_total{result="good"}') == 3
