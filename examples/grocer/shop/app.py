@@ -102,7 +102,7 @@ async def sign_in(request: Request) -> Response:
 
 
 async def edge(request: Request) -> Response:
-    """Everything under `/_ew/`, to the edge and back. With a dead edge the page keeps its own."""
+    """What is the edge's, there and back. With a dead edge the page keeps its own."""
     headers = [(name, value) for name, value in request.headers.raw if name.decode() not in HOP]
     try:
         reply = await EDGE.request(
@@ -150,6 +150,7 @@ app = Starlette(
         Route("/journal/{slug}", journal),
         Route("/households", households),
         Route("/sign-in", sign_in, methods=["POST"]),
+        Route("/.well-known/gpc.json", edge),
         Route("/_ew/{path:path}", edge, methods=["GET", "POST", "PUT", "DELETE"]),
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ],
