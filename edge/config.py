@@ -365,8 +365,8 @@ def _check_consent(config: Config) -> None:
             )
     if config.opt_out_grants and config.consent_days < OPT_OUT_DAYS:
         raise SettingError(
-            f"expected consent_days >= {OPT_OUT_DAYS}, for a no must not lapse into"
-            f" opt_out_grants, got {config.consent_days}"
+            f"expected consent_days >= {OPT_OUT_DAYS}, for a no must not lapse sooner"
+            f" into opt_out_grants, got {config.consent_days}"
         )
 
 
