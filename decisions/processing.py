@@ -41,9 +41,11 @@ class Use(msgspec.Struct, frozen=True):
 
 
 class Purposed(msgspec.Struct, frozen=True):
-    """A purpose. keeps: what is kept under it. uses: what needs it, alone or with others."""
+    """A purpose. asked: whether the site asks for it; else no grant reaches what needs it. keeps:
+    what is kept under it. uses: what needs it, alone or with others."""
 
     purpose: str
+    asked: bool
     keeps: list[str]
     uses: list[Use]
 
@@ -65,7 +67,8 @@ def processing(written: WrittenPlaybook, program: Program) -> Processing:
     purposes = []
     for purpose in consent.NEEDS:
         here = [use for use in uses if purpose in (use.needs or ["none"])]
-        purposes.append(Purposed(purpose, list(_keeps(purpose, program)), here))
+        asked = purpose not in consent.PURPOSES or purpose in written.settings.purposes
+        purposes.append(Purposed(purpose, asked, list(_keeps(purpose, program)), here))
     return Processing(
         playbook=program.name,
         purposes=purposes,
@@ -89,9 +92,11 @@ def _keeps(purpose: str, program: Program) -> Iterator[str]:
     elif purpose == "analytics":
         yield "a row for each event and each decision (event log)"
     elif purpose == "personalization":
-        yield "first visit, number of visits, session (profile cookie)"
+        yield "first visit, number of visits, session and its campaign (profile cookie)"
         yield "how often each event happened (profile cookie)"
-        yield "interests, weighed and fading (profile cookie)"
+        yield "interests, weighed and fading; those that were declared (profile cookie)"
+        if learning.measures or learning.entries:
+            yield "the measures and lists below (profile cookie)"
         yield "a keyed hash of the customer, and until when they are signed in (profile cookie)"
         yield "segments, traits, scores and interests of customers (membership)"
     elif purpose == "sensitive" and (learning.sensitive or program.schema.sensitive):

@@ -126,7 +126,9 @@ def _purpose(purposed: Purposed) -> Iterator[str]:
     name = purposed.purpose
     yield f"### {name}\n"
     yield _PURPOSES.get(name) or _GRANTED.format(name)
-    if name != "authenticated":
+    if not purposed.asked:
+        yield "\nThe playbook's `purposes` do not list it: no grant reaches any of this."
+    elif name != "authenticated":
         yield f"\nLegal basis: {CONTROLLER}"
     yield ""
     if purposed.keeps:

@@ -121,11 +121,20 @@ def test_fragments_are_those_that_read_something() -> None:
     assert keyed["promo/spring"].about == "interest.shoes"
 
 
+def test_a_purpose_that_the_site_does_not_ask_for_is_told_so() -> None:
+    assert all(each.asked for each in record().purposes)
+    found = {each.purpose: each.asked for each in record(purposes=["functional"]).purposes}
+    assert [purpose for purpose, asked in found.items() if not asked] == [
+        "analytics", "personalization", "marketing", "sensitive",
+    ]  # fmt: skip
+    assert found["none"] and found["authenticated"]
+
+
 def test_what_is_kept_is_told_as_far_as_the_playbook_asks_for_it() -> None:
     kept = {each.purpose: each.keeps for each in record().purposes}
     assert len(kept["functional"]) == 3
     assert kept["analytics"][1] == "a row for each event and each decision (event log)"
-    assert len(kept["personalization"]) == 6
+    assert len(kept["personalization"]) == 7
     assert len(kept["none"]) == 1
     assert kept["marketing"] == kept["authenticated"] == []
     assert len(kept["sensitive"]) == 1
@@ -136,4 +145,5 @@ def test_what_is_kept_is_told_as_far_as_the_playbook_asks_for_it() -> None:
     )  # fmt: skip
     kept = {each.purpose: each.keeps for each in little.purposes}
     assert kept["functional"] == ["a random id of this browser (profile cookie)"]
+    assert len(kept["personalization"]) == 6
     assert kept["sensitive"] == []

@@ -74,6 +74,20 @@ def test_a_playbook_without_sensitive_values_is_asked_about(
     assert "The playbook declares none." in told(capsys, playbook=tmp_path / "own")
 
 
+def test_a_purpose_that_is_not_asked_for_is_marked(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    own = tmp_path / "grocer"
+    shutil.copytree(GROCER, own)
+    settings = own / "playbook.yaml"
+    settings.write_text(settings.read_text() + "purposes: [functional, personalization]\n")
+
+    text = told(capsys, playbook=own)
+
+    assert text.count("do not list it: no grant reaches any of this.") == 2
+    assert text.count("Legal basis: ") == 3
+
+
 def test_what_it_cannot_do_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["privacy", str(GROCER), "--out", str(tmp_path / "no" / "r.md")]) == 2
     assert "expected to write a file, No such file" in capsys.readouterr().err

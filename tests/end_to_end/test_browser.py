@@ -76,6 +76,21 @@ def test_before_a_choice_nothing_is_stored_and_the_defaults_are_shown(visitor: V
     assert WELCOME in visitor.hero()
 
 
+def test_the_foot_of_the_shop_leads_to_what_is_held_of_a_visitor(visitor: Visitor) -> None:
+    visitor.open("/")
+    visitor.choose()
+    visitor.open("/d/pet")
+    me = visitor.profile().visitor
+    visitor.page.click('footer a[href="/_ew/v1/me"]')
+    visitor.page.locator("h1", has_text="What is held of you").wait_for(timeout=5_000)
+    text = visitor.page.inner_text("main")
+    assert me in text
+    assert "What everybody sees: nothing that is known and may be used chose otherwise." in text
+    assert visitor.page.evaluate("getComputedStyle(document.body).maxWidth") == "704px"  # styled
+    assert visitor.profile().visitor == me
+    assert visitor.errors == []
+
+
 def test_the_panel_beside_each_slot_says_why(visitor: Visitor) -> None:
     visitor.open("/")
     visitor.page.locator("edge-slot[name=hero] + .why summary").click()
