@@ -8,6 +8,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -36,6 +37,7 @@ SAFE = re.compile(
     r"""<p title="[^<>"`]*" data-c='[^<>'`]*'>(?P<category>[^<>]*)<i></i>[^<>]*"""
     r"""<a href="/to/[A-Za-z0-9%._~-]*\?q=[A-Za-z0-9%._~-]*">go</a></p>"""
 )
+PERSON = (b"user-agent", b"Mozilla/5.0")  # without one, who asks is a bot and learns nothing
 PRINTABLE = re.compile(rb"[\x20-\x7e]*")
 FIELDS = ("type", "id", "item", "category", "brand", "x", "token")
 HEADERS = (
@@ -57,7 +59,7 @@ async def agreed(edge: Shop) -> list[tuple[bytes, bytes]]:
     await browser.consent("functional", "analytics", "personalization", "marketing", "sensitive")
     await browser.view("shoes")
     cookie = "; ".join(f"{name}={value}" for name, value in browser.cookies.items())
-    return [(b"cookie", cookie.encode())]
+    return [(b"cookie", cookie.encode()), PERSON]
 
 
 async def heard(edge: Shop, method: str, path: str, *rest: Any) -> Heard:
@@ -132,7 +134,8 @@ async def test_naughty_pages_and_events_of_a_visit() -> None:
             assert len(told.get("refused", ())) >= min(4, len(events))
             events = []  # once is enough
     assert edge.counted("edgewise_errors_total") == 0
-    assert json.loads(msgspec.json.encode(edge.sink.rows))
+    rows = json.loads(msgspec.json.encode(edge.sink.rows))
+    assert len({row.get("item") for row in rows}) > 300
 
 
 async def test_naughty_slots_of_a_visit() -> None:
@@ -208,9 +211,39 @@ async def test_naughty_queries_of_fragments() -> None:
     assert len(edge.services.metrics.values()) < 150
 
 
+class Tags(HTMLParser):
+    """Which elements and attributes a page has."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found |= {tag, *(f"{tag} {name}" for name, _ in attrs)}
+
+
+async def test_naughty_places_on_the_page_of_what_is_held() -> None:
+    edge = shop()
+    headers = [*await agreed(edge), (b"accept", b"text/html")]
+    plain = await heard(edge, "GET", f"{PREFIX}me", b"", headers, b"path=/p&category=shoes")
+    known = Tags(plain.body.decode()).found
+    for text in STRINGS:
+        value = quote(text, safe="")
+        query = f"path=%2Fp%3Fsize%3D{quote(value)}%26utm_source%3D{quote(value)}"
+        query += f"&category={value}&locale={value}&referrer=https%3A%2F%2F{value}%2F"
+        if len(query) <= 4_096:
+            page = await heard(edge, "GET", f"{PREFIX}me", b"", headers, query.encode())
+            assert (page.status, Tags(page.body.decode()).found - known) == (200, set())
+    assert {"html", "table"} <= known
+    assert "script" not in known
+    assert edge.counted("edgewise_errors_total") == 0
+
+
 ASKED = [
     ("GET", "v1/fragments/hero"), ("GET", "v1/consent"), ("POST", "v1/visit"),
-    ("POST", "v1/events"), ("PUT", "v1/consent"), ("DELETE", "v1/me"), ("GET", "loader.js"),
+    ("POST", "v1/events"), ("GET", "v1/me"), ("PUT", "v1/consent"), ("DELETE", "v1/me"),
+    ("GET", "loader.js"),
     ("GET", "healthz"), ("OPTIONS", "v1/visit"), ("HEAD", "v1/consent"),
 ]  # fmt: skip
 BODIES = {"v1/visit": b'{"slots":["hero"]}', "v1/events": b'{"events":[]}'}
@@ -223,8 +256,13 @@ async def test_naughty_headers_and_cookies(method: str, path: str) -> None:
     for text in STRINGS:
         value = text.encode()
         every = [(name.encode(), value) for name in HEADERS if name not in ("origin", "host")]
+        every.append((b"accept", value))
         named = b"consent=%b; user_interest_score=%b; %b=%b" % (value, value, value, value)
-        for headers in (every, [(b"cookie", named)], [(b"origin", value), (b"host", value)]):
+        for headers in (
+            every,
+            [PERSON, (b"cookie", named)],
+            [(b"origin", value), (b"host", value)],
+        ):
             reply = await heard(edge, method, f"/_ew/{path}", body, headers)
             assert reply.status in (200, 202, 204, 304, 403, 405)
     assert edge.counted("edgewise_errors_total") == 0
