@@ -67,8 +67,10 @@ def _serving(services: Services, scope: Scope, headers: dict[bytes, bytes], cost
     serving = services.served.current
     if serving is None:
         raise Refused(503, "no-snapshot", "this edge has no snapshot yet", retry_after_s=RETRY_S)
+    limit = services.config.events_per_minute
+    cost = min(cost, limit)  # a right that a low limit must not take away
     if not services.allows(scope, headers, cost):
-        most = services.config.events_per_minute // cost
+        most = limit // cost
         raise Refused(
             429, "too-many-events", f"expected at most {most} a minute", retry_after_s=WINDOW_S
         )

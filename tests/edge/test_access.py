@@ -286,6 +286,16 @@ async def test_without_a_snapshot_or_too_often_it_says_when_to_ask_again() -> No
     assert (await ask(Shop().browser(), "?path=" + "x" * 9_000)).status_code == 414
 
 
+async def test_the_lowest_limit_takes_nobodys_right_away(tmp_path: Path) -> None:
+    shop = Shop(events_per_minute=1, cache=str(tmp_path))
+    browser = shop.browser()
+
+    assert (await ask(browser)).status_code == 200
+    assert (await ask(browser)).status_code == 429
+    shop.clock.now_s += 61
+    assert (await browser.send("DELETE", "/_ew/v1/me")).status_code == 200
+
+
 async def test_head_is_answered_without_a_body() -> None:
     reply = await Shop().browser().send("HEAD", "/_ew/v1/me")
     assert (reply.status_code, reply.content) == (200, b"")
