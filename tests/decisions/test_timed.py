@@ -6,7 +6,11 @@ from typing import Any
 
 import pytest
 
+from decisions.clock import Calendar
+from decisions.facts import _timing
 from decisions.tables import Thresholds
+from decisions.thresholds import SESSION
+from decisions.timed import _CLOCK
 from tests.decisions.written import OFFER, program, rule
 
 DAY = 1_440
@@ -165,3 +169,7 @@ SIGNED_IN: list[dict[str, Any]] = [
 def test_what_needs_a_sign_in_may_change_when_it_ends(changes: dict[str, Any]) -> None:
     found = program(fragments={"hero/shoes": "{{traits.first_name}}"}, **changes).slots["hero"]
     assert found.thresholds == Thresholds(signed_in=True)
+
+
+def test_whatever_is_derived_from_the_clock_is_watched() -> None:
+    assert _timing(Calendar("UTC")).keys() == _CLOCK - {SESSION}
