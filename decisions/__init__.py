@@ -24,6 +24,7 @@ Read in this order; a module imports only from the ones above it:
     measures      what is counted over events, in windows
     lesson        a visit's events in, one new profile out
     learn         a visit begins, a rule was seen, somebody signs in: a new profile
+    runs          cells of measures as few numbers, and back
     base64url     bytes as characters, in one spelling
     compact       the profile as claims of the ledger's integers
     predicates    the slow truth: one predicate, one visitor

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import struct
 from collections.abc import Iterator, Mapping
-from itertools import chain, pairwise
+from itertools import chain
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -19,15 +19,16 @@ from decisions.base64url import decode64, encode64
 from decisions.errors import ProfileError
 from decisions.ledger import UNKNOWN, Dictionary, Numbering
 from decisions.lesson import MAX_RECENT, MAX_WEIGHT
-from decisions.profile import NO_CART, VIEW_BYTES, Cart, Cells, Measured, Profile, Session
+from decisions.profile import NO_CART, VIEW_BYTES, Cart, Measured, Profile, Session
+from decisions.runs import age, cells_of, runs
 
 WEIGHT_UNIT = 1e-8  # so fine that a weight re-written a hundred times reads the same to 1e-6
-MAX_GAP = 12  # empty cells between two of a run
 KEEP_INTERESTS, KEEP_VIEWS = 12, 4  # these stay while only the aim is missed, not the limit
 
 _replace = msgspec.structs.replace
 _encode = msgspec.json.Encoder().encode
 _EMPTY_END = b",[]]"
+_ALL_EMPTY = b",[]" * 6 + b"]"  # of one who neither holds, nor was measured, nor said anything
 _MOST = 2**53 - 1  # what JSON carries exactly everywhere
 _MOST_MS = 253_402_300_800_000  # the year 10000
 _MOST_UNITS = round(MAX_WEIGHT / WEIGHT_UNIT)
@@ -61,7 +62,7 @@ class Packed(msgspec.Struct, frozen=True, array_like=True):
     customer: Hashes = ""  # 8 bytes, big-endian; "" for nobody
     authenticated_s: Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)] = 0  # from seen_ms
     held: Numbers = []  # the rules that hold their slot for the session
-    measures: Measures = []  # [id, its key's id + 1 or 0, *cells] as `_runs` has them
+    measures: Measures = []  # [id, its key's id + 1 or 0, *cells] as `runs` has them
     preferences: Numbers = []  # id, score, id, ...
     listed: Numbers = []  # id, how many things, id, ...
     things: Things = []  # of all lists
@@ -80,13 +81,13 @@ def pack(profile: Profile, names: Dictionary) -> Packed:
     counts = _flat(*_numbered(profile.counts, names.counters))
     cart: list[int] = []
     if (full := profile.cart) is not NO_CART and full != NO_CART:
-        cart = [full.items, round(full.value * 100), _age(base_s, full.updated_at_s)]
+        cart = [full.items, round(full.value * 100), age(base_s, full.updated_at_s)]
     views: list[int] = []
     items = b""
     times: list[int] = []
     held: list[int] = []
     if (session := profile.session) is not None:
-        times = [_age(base_s, session.started_s), _age(base_s, session.last_s)]
+        times = [age(base_s, session.started_s), age(base_s, session.last_s)]
         numbers, viewed = _numbered(session.views, names.keys)
         views = _flat(numbers, [len(hashes) // VIEW_BYTES for hashes in viewed])
         items = b"".join(viewed)
@@ -95,12 +96,12 @@ def pack(profile: Profile, names: Dictionary) -> Packed:
     caps: list[list[int]] = []
     if profile.caps:
         for number, seen in zip(*_numbered(profile.caps, names.rules), strict=True):
-            caps.append([number, *[_age(base_s, at_s) for at_s in seen]])
+            caps.append([number, *[age(base_s, at_s) for at_s in seen]])
     customer, recent = profile.customer, profile.recent
     return Packed(
         seen_ms,
         max(0, seen_ms - round(profile.at_s * 1000)),
-        _age(base_s, profile.first_seen_s),
+        age(base_s, profile.first_seen_s),
         profile.visits,
         interests,
         counts,
@@ -135,32 +136,8 @@ def _packed_measures(profile: Profile, names: Dictionary, base_s: int) -> list[l
         for key, cells in keyed.items():
             of_key = names.keys.number(key) if key else -1
             if of_key is not None:
-                packed += ([number, of_key + 1, *run] for run in _runs(cells, base_s))
+                packed += ([number, of_key + 1, *run] for run in runs(cells, base_s))
     return packed
-
-
-def _runs(cells: Cells, base_s: int) -> Iterator[list[int]]:
-    """Cells as few lists: age and number of one by itself; of several that are steps of one length
-    apart: age of the newest, the step, and the number of each, the newest first, 0 where there is
-    no cell."""
-    left = [*reversed(cells)]
-    while left:
-        newest_s, value = left[0]
-        step = min([after[0] - before[0] for after, before in pairwise(left)], default=0)
-        run, taken = [value], 1
-        for at_s, number in left[1:] if step > 0 else ():
-            places, rest = divmod(newest_s - at_s, step)
-            if rest or places - len(run) > MAX_GAP:
-                break
-            run += [0] * (places - len(run)) + [number]
-            taken += 1
-        age = _age(base_s, newest_s)
-        yield [age, step, *run] if taken > 1 else [age, value]
-        del left[:taken]
-
-
-def _age(base_s: int, at_s: int) -> int:
-    return base_s - at_s if at_s < base_s else 0
 
 
 def _numbered(keyed: Mapping[str, Any], kind: Numbering) -> tuple[list[int], list[Any]]:
@@ -209,7 +186,7 @@ def unpack(raw: Packed | list[Any], names: Dictionary, visitor: str = "") -> Pro
             key: weight * WEIGHT_UNIT
             for key, weight in _named(raw.interests[::2], raw.interests[1::2], names.keys).items()
         },
-        counts=_named(raw.counts[::2], raw.counts[1::2], names.counters),
+        counts=_pairs(raw.counts, names.counters),
         cart=Cart(cart[0], cart[1] / 100, base_s - cart[2]) if cart else NO_CART,
         session=_session(raw, base_s, names),
         caps=_caps(raw.caps, base_s, names) if raw.caps else {},
@@ -217,7 +194,7 @@ def unpack(raw: Packed | list[Any], names: Dictionary, visitor: str = "") -> Pro
         customer=int.from_bytes(customer, "big"),
         authenticated_until_s=base_s + raw.authenticated_s if customer else 0,
         measures=_measures(raw.measures, base_s, names) if raw.measures else {},
-        preferences=_named(raw.preferences[::2], raw.preferences[1::2], names.keys),
+        preferences=_pairs(raw.preferences, names.keys) if raw.preferences else {},
         lists=_lists(raw, names) if raw.listed or raw.things else {},
     )
 
@@ -237,14 +214,11 @@ def _measures(rows: list[list[int]], base_s: int, names: Dictionary) -> dict[str
     for row in rows:
         if len(row) < 4 or len(row) == 5:
             raise ProfileError(f"expected a measure of 4, or 6 numbers and more, got {len(row)}")
-        number, key, age, *run = row
+        number, key, *run = row
         name = names.measures.names.get(number) or _stranger(number, names.measures)
         word = "" if not key else names.keys.names.get(key - 1) or _stranger(key - 1, names.keys)
-        step, values = (run[0], run[1:]) if len(run) > 1 else (0, run)
-        newest_s = base_s - age
-        cells = [(newest_s - step * place, value) for place, value in enumerate(values) if value]
         keyed = found.setdefault(name, {})
-        keyed[word] = (*reversed(cells), *keyed.get(word, ()))
+        keyed[word] = (*cells_of(run, base_s), *keyed.get(word, ()))
     return found
 
 
@@ -270,6 +244,10 @@ def _session(raw: Packed, base_s: int, names: Dictionary) -> Session | None:
     held = tuple(_named(raw.held, raw.held, names.rules)) if raw.held else ()
     campaign = raw.campaign[0] if raw.campaign else ""
     return Session(base_s - raw.session[0], base_s - raw.session[1], views, held, campaign)
+
+
+def _pairs(flat: list[int], kind: Numbering) -> dict[str, int]:
+    return _named(flat[::2], flat[1::2], kind)
 
 
 def _named(numbers: list[int], values: list[Any], kind: Numbering) -> dict[str, Any]:
@@ -338,6 +316,8 @@ def fit(profile: Profile, names: Dictionary, *, aim: int, limit: int) -> bytes:
 def _encoded(profile: Profile, names: Dictionary) -> bytes:
     """The claims as JSON; empty lists at the end are as good as none, as in cookies from before."""
     packed = _encode(pack(profile, names))
+    if packed.endswith(_ALL_EMPTY):  # as a rule
+        return packed[: -len(_ALL_EMPTY)] + b"]"
     while packed.endswith(_EMPTY_END):
         packed = packed[: -len(_EMPTY_END)] + b"]"
     return packed

@@ -156,6 +156,7 @@ def _learning(settings: Settings, drafts: Iterable[Draft], known: frozenset[str]
         if (declared := signal.preference) is not None:
             score = None if declared.score is None else round(declared.score)
             wishes[signal.on] = Wish(declared.key, score)
+    entries = _entries(settings)
     measures = {name: measure_of(decl) for name, decl in settings.measures.items()}
     measuring: dict[str, tuple[str, ...]] = {}
     for name, measure in measures.items():
@@ -172,7 +173,8 @@ def _learning(settings: Settings, drafts: Iterable[Draft], known: frozenset[str]
         measures=measures,
         measuring=measuring,
         wishes=wishes,
-        entries=_entries(settings),
+        entries=entries,
+        more=frozenset((*measuring, *wishes, *entries)),
     )
 
 

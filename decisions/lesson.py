@@ -69,7 +69,7 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True):
     → (times, window in seconds). held: rule id → the slot that it holds for a session. measures: by
     name; measuring: event type → the names of those it counts for. fields: `interest.<field>` → the
     words that are read as its values. wishes: event type → what it declares. entries: event
-    type → what it does to lists.
+    type → what it does to lists. more: the event types of these three.
     """
 
     events: frozenset[str] = frozenset()
@@ -85,6 +85,7 @@ class Learning(msgspec.Struct, frozen=True, kw_only=True):
     fields: dict[str, frozenset[str]] = {}
     wishes: dict[str, Wish] = {}
     entries: dict[str, tuple[Entry, ...]] = {}
+    more: frozenset[str] = frozenset()
 
     def is_withheld(self, key: str, grants: int) -> bool:
         """Whether nothing may be learnt under this key."""
@@ -156,7 +157,8 @@ class Lesson:
             counts[type_] = min(counts.get(type_, 0) + 1, MAX_COUNT)
             if not learning.is_withheld(event.category, grants):
                 self._gain(event)
-                self._keep(event)
+                if type_ in learning.more:
+                    self._keep(event)
                 if not action and event.item and event.category in learning.known:
                     self._view(event)
         return True

@@ -137,8 +137,9 @@ def profile_facts(
         now = moment(profile, now_s)
         known = _known(profile.interests)
         values["interest"] = scores(known, now - profile.at_s, half_life_s)
-        for name, things in _known(profile.lists).items():
-            values[f"lists.{name}"] = frozenset(things)
+        if profile.lists:
+            for name, things in _known(profile.lists).items():
+                values[f"lists.{name}"] = frozenset(things)
         if profile.preferences:
             declared = _known(profile.preferences)
             values["interest"] |= {key: float(score) for key, score in declared.items()}

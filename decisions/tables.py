@@ -91,6 +91,13 @@ class Thresholds(msgspec.Struct, frozen=True, array_like=True):
     signed_in: bool = False
     vague: bool = False
 
+    @property
+    def is_personal(self) -> bool:
+        """Whether some of it depends on more than the time: on who visits, and where."""
+        return bool(
+            self.ages or self.local or self.caps or self.windows or self.signed_in or self.vague
+        )
+
 
 class SlotHead(msgspec.Struct, frozen=True, array_like=True):
     """A slot but for its rules and index blocks, which are decoded one by one."""

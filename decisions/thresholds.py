@@ -45,21 +45,41 @@ def merged(tables: Iterable[Thresholds]) -> Thresholds | None:
     )
 
 
+def turns_in(thresholds: Thresholds, facts: Facts) -> float:
+    """Seconds until the clock reaches what these slots read of it: the same for everybody, so that
+    who asks often need not ask again before then. NEVER_S for nothing ahead."""
+    now_s = facts.now_s
+    waits = [*_ahead(thresholds.moments, now_s)]
+    if thresholds.week:
+        with suppress(ValueError, OverflowError):  # where the calendar ends nothing turns
+            waits.append(facts.until(thresholds.week))
+    return min(waits, default=NEVER_S)
+
+
 def next_in(
     thresholds: Thresholds | None,
     facts: Facts,
     seen: Iterable[tuple[str, float]] = (),
     signed_in_until_s: float = NEVER_S,
+    turns_s: float | None = None,
 ) -> int:
     """After how many whole seconds the next threshold is reached, rounded up, 1 at least; 0 for
     none within AHEAD_S.
 
     seen: (rule id, seconds since the epoch) of what this visitor saw. signed_in_until_s: when
-    `authenticated` ends, if it is granted. Reads nothing that is not granted. Never raises.
+    `authenticated` ends, if it is granted. turns_s: what `turns_in` says, where that is known.
+    Reads nothing that is not granted. Never raises.
     """
     if thresholds is None:
         return 0
-    wait_s = min(_waits(thresholds, facts, seen, signed_in_until_s), default=NEVER_S)
+    wait_s = turns_in(thresholds, facts) if turns_s is None else turns_s
+    if thresholds.is_personal:
+        wait_s = min(wait_s, *_waits(thresholds, facts, seen, signed_in_until_s))
+    return whole_s(wait_s)
+
+
+def whole_s(wait_s: float) -> int:
+    """A wait as a reply has it: whole seconds, rounded up, 1 at least; 0 for more than AHEAD_S."""
     return max(1, math.ceil(wait_s - _SLACK_S)) if wait_s <= AHEAD_S else 0
 
 
@@ -69,18 +89,15 @@ def _waits(
     seen: Iterable[tuple[str, float]],
     signed_in_until_s: float,
 ) -> list[float]:
-    """Seconds until the next threshold of each kind."""
+    """Seconds until the next threshold of each kind that is this visitor's own; not empty."""
     now_s = facts.now_s
-    waits = [VAGUE_S] if thresholds.vague else []
+    waits = [VAGUE_S if thresholds.vague else NEVER_S]
     for name, marks in thresholds.ages.items():
         if (value := facts[name]) is not ABSENT:
             waits += _ahead(marks, value if name == SESSION else now_s - value)
-    if thresholds.moments:
-        waits += _ahead(thresholds.moments, now_s)
-    if thresholds.week or thresholds.local:
+    if thresholds.local:
         with suppress(ValueError, OverflowError):  # where the calendar ends nothing turns
-            waits += [facts.until(thresholds.week)] if thresholds.week else []
-            waits += [facts.local_until(thresholds.local)] if thresholds.local else []
+            waits.append(facts.local_until(thresholds.local))
     for name, cell_s in thresholds.windows.items():
         if facts[name]:  # what is nothing stays nothing, what is absent stays absent
             waits.append(cell_s - now_s % cell_s)

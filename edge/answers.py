@@ -76,11 +76,15 @@ def granted(
 
 def next_in(visit: Visit, slots: Collection[str], known: Known) -> int:
     """After how many seconds time alone could change what these slots show; 0 for never."""
-    table = visit.serving.thresholds(slots)
-    if table is None:
+    turns = visit.serving.turns(slots)
+    if turns is None:
         return 0
+    facts = known.facts
+    ahead_s = turns.ahead_s(facts)
+    if not turns.is_personal:
+        return thresholds.whole_s(ahead_s)
     until_s = float(visit.profile.authenticated_until_s)
-    return thresholds.next_in(table, known.facts, known.around.seen, until_s)
+    return thresholds.next_in(turns.thresholds, facts, known.around.seen, until_s, ahead_s)
 
 
 def marks_of(services: Services, visit: Visit, known: Known) -> Marks:

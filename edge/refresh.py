@@ -15,10 +15,12 @@ from collections.abc import Callable, Generator, Iterable
 from typing import Any, Protocol
 
 from decisions.engine import NOTHING_PAUSED, Control, Decision
+from decisions.facts import Facts
 from decisions.ledger import visitor_key
 from decisions.profile import Profile
 from decisions.program import Program
 from decisions.tables import Thresholds
+from decisions.thresholds import turns_in
 from edge.asked import Asked
 from edge.exposure import HELD_OUT, NO_RULE, NO_VARIANT, Exposure
 from edge.sinks.row import Decided
@@ -88,13 +90,31 @@ class Names:
         )
 
 
+class Turns:
+    """The thresholds of a kind of page, and when the clock reaches the next of them: worked out
+    once until then, for everybody."""
+
+    __slots__ = ("_from_s", "_until_s", "is_personal", "thresholds")
+
+    def __init__(self, thresholds: Thresholds) -> None:
+        self.thresholds, self.is_personal = thresholds, thresholds.is_personal
+        self._from_s = self._until_s = 0.0
+
+    def ahead_s(self, facts: Facts) -> float:
+        """Seconds until then; as `turns_in` says."""
+        now_s = facts.now_s
+        if not self._from_s <= now_s < self._until_s:
+            self._from_s, self._until_s = now_s, now_s + turns_in(self.thresholds, facts)
+        return self._until_s - now_s
+
+
 class Serving:
     """A snapshot and what follows from it once and for all. Immutable; a visit pins one."""
 
     __slots__ = (
         "_order",
         "_orders",
-        "_tables",
+        "_turns",
         "asked",
         "control",
         "erased",
@@ -118,7 +138,7 @@ class Serving:
         self.names = Names(self.program)
         self._order = {name: number for number, name in enumerate(self.program.slots)}
         self._orders: dict[tuple[str, ...], list[str]] = {}  # of the pages that asked before
-        self._tables: dict[tuple[str, ...], Thresholds | None] = {}  # the same
+        self._turns: dict[tuple[str, ...], Turns | None] = {}  # the same
         self.asked: Asked[Any] = Asked()  # what `Reception` keeps of its last requests
         self.query_keys = tuple(
             name.removeprefix(_QUERY)
@@ -170,14 +190,15 @@ class Serving:
             self._orders[asked] = found
         return found
 
-    def thresholds(self, slots: Iterable[str]) -> Thresholds | None:
+    def turns(self, slots: Iterable[str]) -> Turns | None:
         """When time alone may change what these slots show, found once for each kind of page."""
         asked = tuple(slots)
-        if asked in self._tables:
-            return self._tables[asked]
-        if len(self._tables) >= MAX_PAGES:
-            self._tables.clear()
-        found = self._tables[asked] = self.program.thresholds(asked)
+        if asked in self._turns:
+            return self._turns[asked]
+        if len(self._turns) >= MAX_PAGES:
+            self._turns.clear()
+        table = self.program.thresholds(asked)
+        found = self._turns[asked] = None if table is None else Turns(table)
         return found
 
     @property

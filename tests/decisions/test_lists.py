@@ -25,6 +25,7 @@ NAMES = Dictionary(("l/recent", "l/wishes"))
 LEARNING = Learning(
     events=frozenset({"view", "wish", "unwish"}),
     sensitive=frozenset({"pharmacy"}),
+    more=frozenset({"view", "wish", "unwish"}),
     entries={
         "view": (Entry("recent", "item", 3),),
         "wish": (Entry("wishes", "item", 20),),

@@ -38,6 +38,7 @@ def learning(**measures: Measure) -> Learning:
         sensitive=frozenset({"pharmacy"}),
         measures=measures,
         measuring=measuring,
+        more=frozenset(measuring),
     )
 
 

@@ -22,6 +22,7 @@ LEARNING = Learning(
     events=frozenset({"like", "dislike", "unsay", "view"}),
     known=frozenset({"shoes", "garden", "pharmacy", *(f"c{n}" for n in range(30))}),
     sensitive=frozenset({"pharmacy"}),
+    more=frozenset({"like", "dislike", "unsay"}),
     wishes={
         "like": Wish("category", 100),
         "dislike": Wish("category", 0),

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from decisions.engine import NOTHING_PAUSED, Control
+from decisions.facts import Facts
 from decisions.program import Program
+from decisions.tables import Thresholds
 from edge.exposure import NO_RULE, NO_VARIANT, Exposure
-from edge.refresh import MAX_PAGES, Names, Served, Serving
+from edge.refresh import MAX_PAGES, Names, Served, Serving, Turns
 from snapshots.errors import DiskRefused, Malformed
 from snapshots.manifest import Manifest
 from snapshots.pauses import Paused, Pauses
@@ -214,9 +216,29 @@ def test_numbers_that_no_program_had_mean_nothing() -> None:
 
 def test_the_thresholds_of_a_page_are_found_once_and_not_for_ever() -> None:
     serving = Serving(snapshot())
-    table = serving.thresholds(["hero", "promo"])
-    assert table is serving.thresholds(["hero", "promo"]) is not None
-    assert serving.thresholds(["promo"]) is serving.thresholds(["promo"]) is None
+    found = serving.turns(["hero", "promo"])
+    assert found is not None
+    assert found is serving.turns(["hero", "promo"])
+    assert serving.turns(["promo"]) is serving.turns(["promo"]) is None
     for number in range(MAX_PAGES):
-        serving.thresholds([f"slot-{number}"])
-    assert serving.thresholds(["hero", "promo"]) == table
+        serving.turns([f"slot-{number}"])
+    again = serving.turns(["hero", "promo"])
+    assert again is not None
+    assert again.thresholds == found.thresholds
+
+
+def test_when_the_clock_turns_is_worked_out_once_until_then_and_anew_where_it_was_set_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    program, asked = snapshot().program, []
+
+    def turns_in(_: Thresholds, facts: Facts) -> float:
+        asked.append(facts.now_s)
+        return 30.0
+
+    monkeypatch.setattr("edge.refresh.turns_in", turns_in)
+    turns = Turns(Thresholds(week=(600,)))
+    waits = [turns.ahead_s(program.facts({}, (), at)) for at in (100.0, 129.0, 130.0, 99.0)]
+
+    assert waits == [30.0, 1.0, 30.0, 30.0]
+    assert asked == [100.0, 130.0, 99.0]
