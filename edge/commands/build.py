@@ -29,6 +29,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the feeds that sources.yaml names; without it, a changed playbook is published "
         "beside the segments that are there",
     )
+    parser.add_argument(
+        "--events",
+        metavar="WHERE",
+        help="beside --data: event files of nodes, a folder or a store; what customers did adds to "
+        "their interests",
+    )
     parser.add_argument("--store", required=True, metavar="URL", help="where to publish to")
     parser.add_argument("--channel", default="live", help="the line of bundles (default live)")
     parser.add_argument(
@@ -61,6 +67,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Builds and publishes, with progress."""
+    if arguments.events and not arguments.data:
+        raise SettingError("expected --data DIR beside --events, got none - at --events")
     publish(
         Path(arguments.playbook),
         data=Path(arguments.data) if arguments.data else None,
@@ -70,6 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
         now=arguments.now,
         most_moved=None if arguments.approve else arguments.most_moved,
         formats=read_formats(arguments.formats or ""),
+        events=arguments.events,
     )
     return 0
 
@@ -84,11 +93,12 @@ def publish(
     now: str | None = None,
     most_moved: float | None = None,
     formats: Mapping[str, int] | None = None,
+    events: str | None = None,
 ) -> BuildReport:
     """The build with its progress and its table on the terminal. now: a date or time, None for
     this moment. most_moved: percent of a slot's visitors, None for as many as it likes. formats:
-    of parts that are to be in an older one. Raises what `pipeline.build` raises, and CannotServe
-    without the build extra."""
+    of parts that are to be in an older one. events: where event files are. Raises what
+    `pipeline.build` raises, and CannotServe without the build extra."""
     need_the_extra()
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -121,6 +131,7 @@ def publish(
             on_progress=on_progress,
             policy=None if most_moved is None else Policy(most_moved),
             formats=formats,
+            events=events,
         )
     _tell(console, report, store)
     return report
@@ -177,10 +188,14 @@ def _tell(console: Any, report: BuildReport, store: str) -> None:
         console.print(table)
     read = ", ".join(f"{rows:,} {feed}" for feed, rows in report.rows.items())
     left = ", ".join(f"{rows:,} {reason}" for reason, rows in report.left_out.items() if rows)
+    untaught = ", ".join(f"{rows:,} {reason}" for reason, rows in report.untaught.items())
+    taught = report.rows.get("events", 0) - sum(report.untaught.values())
     stored, patches = sum(report.parts.values()), sum(report.patches.values())
     for line in (
         read and f"read      {read}",
         left and f"left out  {left}",
+        "events" in report.rows and f"events    {taught:,} taught interests",
+        untaught and f"did not   {untaught}",
         report.reused and "segments  as they were: published without --data",
         f"published {report.channel} version {report.version} to {store}: "
         f"{len(report.parts)} parts, {stored / 2**20:.2f} MiB, {report.seconds:.1f} s",

@@ -20,7 +20,9 @@ Read in this order; a module imports only from the ones above it:
     features        recency, frequency, monetary value, windows, per category
     expressions     CEL in, Ibis expressions out, or an error with a caret
     segments        who is in which segment, and everybody's scores
-    interests       faded purchases per customer
+    interests       faded purchases, and what events taught, per customer
+    eventrows       event files in; one table of their rows out, each once
+    taught          event rows in; what they taught of each customer out
     assemble        columns and program in, parts out
     patches         the version before and new membership parts in, the patches between them out
     population      two memberships in; a sample of their members out, as either knows them

@@ -15,6 +15,7 @@ import msgspec
 from decisions import consent
 from decisions.errors import PlaybookErrors, Position
 from decisions.features import OWN_PREFIXES
+from decisions.lesson import Learning
 from decisions.playbook import (
     AttributeDecl,
     InterestSettings,
@@ -90,11 +91,12 @@ def _computed(
     erased: Collection[int],
     on_progress: OnProgress,
 ) -> Computed:
-    def check(categories: tuple[str, ...]) -> None:
+    def check(categories: tuple[str, ...]) -> Learning:
         try:
             segments.define(task.playbook, task.sources, categories)
         except PlaybookErrors as errors:
             raise _refused(errors) from None
+        return Learning()  # no events are read
 
     population = compute(task.playbook, task.sources, data, now_s, on_progress, check)
     table = without(population.table, salt, erased)

@@ -29,13 +29,15 @@ from snapshots.contents import NEWEST, PROGRAM, RECORD
 from snapshots.membership import INTERESTS
 
 RECORD_FORMAT = 1
+MOST_PACKED = 65_504.0  # half floats end there; what weighs a thousandth of it reads as 100
 SCORE_STEPS = 254  # codes 1 to 255; 0 is no score
 
 
 class Record(msgspec.Struct, frozen=True):
     """What a membership was computed from.
 
-    customers, sizes: how many are in it, and in each segment. held: the categories bought.
+    customers, sizes: how many are in it, and in each segment. held: the categories bought. learnt:
+    what events taught it, empty if none were read; keys: the interests besides the categories.
     """
 
     categories: tuple[str, ...]
@@ -48,6 +50,8 @@ class Record(msgspec.Struct, frozen=True):
     customers: int = 0
     sizes: dict[str, int] = {}
     held: tuple[str, ...] = ()
+    learnt: Mapping[str, Mapping[str, float]] = {}
+    keys: tuple[str, ...] = ()
 
     def differences(self, other: Record) -> list[str]:
         """What of `other` could not be taken from a membership with this record, in words."""
@@ -62,6 +66,8 @@ class Record(msgspec.Struct, frozen=True):
             found.append(f"trait {name} is {'gone' if name in self.traits else 'new'}")
         if (self.interests, self.half_life_s) != (other.interests, other.half_life_s):
             found.append("interests are weighed in another way")
+        if self.learnt and self.learnt != other.learnt:
+            found.append("events teach in another way")
         return found
 
 
@@ -126,7 +132,11 @@ def membership_of(
         traits={f"{name}": _trait(table[f"{TRAIT}{name}"]) for name in _names(table, TRAIT)},
         scores={name: _score(table[f"{SCORE}{name}"]) for name in _names(table, SCORE)},
         interests=_interests(
-            table, record.categories, record.interests.top if rows else 0, left, weighed_at_s
+            table,
+            (*record.categories, *record.keys),
+            record.interests.top if rows else 0,
+            left,
+            weighed_at_s,
         ),
         interests_format=formats[INTERESTS],
     )
@@ -181,14 +191,14 @@ def _score(column: Any) -> Score:
 
 
 def _interests(
-    table: pa.Table, categories: Sequence[str], top: int, left: float, weighed_at_s: int
+    table: pa.Table, names: Sequence[str], top: int, left: float, weighed_at_s: int
 ) -> InterestColumns:
     """Ids and weights of all places, side by side per row. left: of each weight, 0 to 1."""
     ids = pc.fill_null(_padded(table["interests"], top).cast(pa.int32()), membership.NO_INTEREST)
     faded = pc.multiply(_padded(table["weights"], top), left)
-    weights = pc.fill_null(faded, 0.0).cast(pa.float32())
+    weights = pc.min_element_wise(pc.fill_null(faded, 0.0), MOST_PACKED).cast(pa.float32())
     return InterestColumns(
-        tuple(categories),
+        tuple(names),
         top,
         _buffer(ids.cast(pa.uint16()), 2),
         _buffer(weights.cast(pa.float16()), 2),

@@ -33,3 +33,6 @@ YEAR, MONTH, DAY, YEARDAY = (
 HOUR, MINUTE, SECOND = (_one(name, "timestamp", "int64") for name in ("hour", "minute", "second"))
 WEEKDAY_FROM_SUNDAY = _one("dayofweek", "timestamp", "int64")  # Sunday is 0
 WEEKDAY_FROM_MONDAY = _one("isodow", "timestamp", "int64")  # Monday is 1
+
+# 128 bits of a text, a number that is only compared: Ibis knows no whole number so wide.
+md5 = _one("md5_number", "string", "decimal(38, 0)")

@@ -1,4 +1,5 @@
-"""Faded purchases per customer and category: what a profile starts with when its customer signs in.
+"""Faded purchases, and what events taught, per customer: what a profile starts with when its
+customer signs in.
 
 Every line weighs `interests.line` when it is bought, and fades as everything else does, by the one
 `decisions.interest.fade`. Half-lives multiply: an age's factor is that of its hours, times that of
@@ -32,37 +33,68 @@ STEPS = ((3_600_000 * MS, 0), (1_000 * MS, 3_600), (MS, 1_000))  # µs, how many
 def landmark_s(now_s: float, half_life_s: float) -> int:
     """The moment that weights stand for, seconds since the epoch: the same for about a half-life,
     and never later than now, nor earlier by more."""
-    stride_s = math.ceil(half_life_s)
-    return int(now_s // stride_s) * stride_s
+    stride = stride_s(half_life_s)
+    return int(now_s // stride) * stride
 
 
-def weigh(baskets: Any, factors: Any, settings: Interests, half_life_s: float, at_s: int) -> Any:
+def weigh(
+    baskets: Any,
+    factors: Any,
+    settings: Interests,
+    half_life_s: float,
+    at_s: int,
+    taught: Any | None = None,
+) -> Any:
     """customer, category, rank (from 0), weight as of the landmark at_s: the strongest of each
     customer.
 
-    baskets: customer, category, lines, at. factors: the table of `factors_of`. Equal weights rank
-    by category, in its order. Ages run to the next landmark, which no basket is later than.
+    baskets: customer, category, lines, at. factors: the table of `factors_of`. taught: customer (as
+    text), category, weight as of the next landmark, to be added. Equal weights rank by category, in
+    its order. Ages run to the next landmark, which no basket is later than.
     """
-    stride_s = math.ceil(half_life_s)
-    scale = math.exp2(stride_s / half_life_s)  # from the next landmark back to this one
+    next_s = at_s + stride_s(half_life_s)
+    scale = math.exp2((next_s - at_s) / half_life_s)  # from the next landmark back to this one
     oldest_us = int(half_life_s * MAX_HALF_LIVES * 1_000_000)
-    age = ibis.literal((at_s + stride_s) * 1_000_000, "int64") - baskets["at"]
+    age = ibis.literal(next_s * 1_000_000, "int64") - baskets["at"]
     known = baskets.filter(baskets["category"].notnull(), age <= oldest_us)
     table = known.select("customer", "category", "lines", age=age).cross_join(factors)
-    weight, rest = table["lines"].cast("float64") * settings.line, table["age"]
-    for step_us, _ in STEPS:
-        weight *= table[str(step_us)][dialect.divide(rest, step_us)]
-        rest = dialect.rest(rest, step_us)
+    weight = faded(table["lines"].cast("float64") * settings.line, table)
     whole = (weight / UNIT).round().cast("int64")
     summed = table.group_by("customer", "category").aggregate(whole=whole.sum().cast("int64"))
-    order = [ibis.desc("whole"), ibis.asc("category")]
-    ranked = summed.filter(summed["whole"] >= round(MIN_WEIGHT / scale / UNIT)).mutate(
+    weights = summed.select("customer", "category", weight=summed["whole"] * UNIT)
+    if taught is not None:
+        weights = _together(weights, taught)
+    order = [ibis.desc("weight"), ibis.asc("category")]
+    ranked = weights.filter(weights["weight"] >= round(MIN_WEIGHT / scale / UNIT) * UNIT).mutate(
         rank=ibis.row_number().over(group_by="customer", order_by=order)
     )
     strongest = ranked.filter(ranked["rank"] < settings.top)
-    return strongest.select(
-        "customer", "category", "rank", weight=strongest["whole"] * (UNIT * scale)
+    return strongest.select("customer", "category", "rank", weight=strongest["weight"] * scale)
+
+
+def _together(bought: Any, taught: Any) -> Any:
+    """Weights of both, added up: two numbers at most, so that their order does not matter."""
+    bought = bought.select(
+        "weight",
+        customer=bought["customer"].cast("string"),
+        category=bought["category"].cast("int32"),
     )
+    both = bought.union(taught.select(*bought.columns))
+    return both.group_by("customer", "category").aggregate(weight=both["weight"].sum())
+
+
+def stride_s(half_life_s: float) -> int:
+    """How far landmarks are apart."""
+    return math.ceil(half_life_s)
+
+
+def faded(weight: Any, table: Any) -> Any:
+    """A weight as it stands `table.age` microseconds later. table: crossed with the factors."""
+    rest = table["age"]
+    for step_us, _ in STEPS:
+        weight *= table[str(step_us)][dialect.divide(rest, step_us)]
+        rest = dialect.rest(rest, step_us)
+    return weight
 
 
 def factors_of(half_life_s: float) -> pa.Table:

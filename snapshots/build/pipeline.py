@@ -23,8 +23,9 @@ import pyarrow as pa
 from decisions.compiling import compile_with_ledger
 from decisions.errors import Position, Problem
 from decisions.ledger import Ledger
+from decisions.lesson import Learning
 from decisions.playbook import WrittenPlaybook, duration_s
-from snapshots.build import assemble, features, interests, segments
+from snapshots.build import assemble, features, interests, segments, taught
 from snapshots.build.ahead import Ahead, given
 from snapshots.build.assemble import Record
 from snapshots.build.catalogue import read_catalogue, with_categories
@@ -35,6 +36,7 @@ from snapshots.build.publisher import Publisher, publisher_of
 from snapshots.build.reading import read_playbook
 from snapshots.build.review import Policy, Review
 from snapshots.build.sources import FILE, Written, read_sources
+from snapshots.build.taught import Log
 from snapshots.bundle import Packed, check_stored, unpack
 from snapshots.contents import RECORD, remarks
 from snapshots.errors import DataRefused
@@ -45,7 +47,7 @@ from snapshots.publish import publish_built
 MEMORY = "1500MB"  # of DuckDB; beyond it goes to disk. The rest of 2 GiB is Python's and Arrow's
 US = 1_000_000
 MEMBERSHIP = "membership/"
-STAGES = ("playbook", "catalogue", "purchases", "segments", "parts", "publish")
+STAGES = ("playbook", "catalogue", "events", "purchases", "segments", "parts", "publish")
 
 
 class Progress(NamedTuple):
@@ -63,8 +65,9 @@ OnProgress: TypeAlias = Callable[[Progress], None]
 class BuildReport(msgspec.Struct, frozen=True, kw_only=True):
     """What was read, made and published.
 
-    rows: feed → rows read. left_out: reason → purchase lines. erased: customers left out because
-    they asked for it. segments: name → customers in it, in the playbook's order. parts: name →
+    rows: feed → rows read, `events` among them. left_out: reason → purchase lines; untaught: reason
+    → event rows that taught nothing. erased: customers left out because they asked for it.
+    segments: name → customers in it, in the playbook's order. parts: name →
     bytes as stored; patches: the same, of those that lead to the parts in one step. review: what it
     changes, where that was looked at. remarks: on parts that are not in the newest format. reused:
     without data, from the version before. peak_bytes: of this process, so far.
@@ -75,6 +78,7 @@ class BuildReport(msgspec.Struct, frozen=True, kw_only=True):
     customers: int = 0
     rows: dict[str, int] = {}
     left_out: dict[str, int] = {}
+    untaught: dict[str, int] = {}
     erased: int = 0
     segments: dict[str, int] = {}
     parts: dict[str, int] = {}
@@ -94,6 +98,7 @@ class Population(msgspec.Struct, frozen=True):
     record: Record
     rows: dict[str, int]
     left_out: dict[str, int]
+    untaught: dict[str, int]
 
 
 def build(
@@ -108,15 +113,17 @@ def build(
     on_progress: OnProgress = lambda progress: None,
     policy: Policy | None = None,
     formats: Mapping[str, int] | None = None,
+    events: str | None = None,
 ) -> BuildReport:
     """Builds a playbook and publishes it.
 
     data: the folder of the feeds, or None to take the membership of the channel's current version.
-    store: a URL or folder. keys: the folder of the publisher's keys. now_s: the moment as of which
-    everything is computed; the manifest is dated by `clock`. policy: how much it may change without
-    being told to, None for whatever. formats: part → the older one to write it in. Raises
-    PlaybookErrors, DataRefused, KeysRefused, Unapproved, Unwritable, StoreUnavailable; then nothing
-    was published.
+    events: beside data, the folder or store of event files that teach interests, too. store: a URL
+    or folder. keys: the folder of the publisher's keys. now_s: the moment as of which everything is
+    computed; the manifest is dated by `clock`. policy: how much it may change without being told
+    to, None for whatever. formats: part → the older one to write it in. Raises PlaybookErrors,
+    DataRefused, KeysRefused, Unapproved, Unwritable, StoreUnavailable, and Malformed for event
+    files; then nothing was published.
     """
     started = time.perf_counter()
     publisher = publisher_of(store, channel, Path(keys), clock, policy=policy, formats=formats)
@@ -127,7 +134,7 @@ def build(
         report = _without_data(publisher, written, sources, on_progress)
     else:
         sources = sources or read_sources(Path(playbook))
-        report = _with_data(publisher, written, sources, Path(data), now_s, on_progress)
+        report = _with_data(publisher, written, sources, Path(data), now_s, on_progress, events)
     seconds = time.perf_counter() - started
     return msgspec.structs.replace(report, seconds=seconds, peak_bytes=peak_bytes())
 
@@ -139,11 +146,13 @@ def _with_data(
     data: Path,
     now_s: float,
     on_progress: OnProgress,
+    events: str | None,
 ) -> BuildReport:
-    def check(categories: tuple[str, ...]) -> None:
-        compile_with_ledger(playbook, None, {"category": categories})
+    def check(categories: tuple[str, ...]) -> Learning:
+        return compile_with_ledger(playbook, None, {"category": categories}).program.learning
 
-    population = compute(playbook, sources, data, now_s, on_progress, check)
+    log = publisher.log(events, playbook.settings.name) if events is not None else None
+    population = compute(playbook, sources, data, now_s, on_progress, check, log)
     record = population.record
 
     def members(salt: str) -> list[Packed]:
@@ -161,6 +170,7 @@ def _with_data(
         segments=record.sizes,
         rows=population.rows,
         left_out=population.left_out,
+        untaught=population.untaught,
         erased=population.record.customers - record.customers,
         warnings=never_held(playbook, record.held),
     )
@@ -197,6 +207,10 @@ def _without_data(
     definitions = segments.define(playbook, sources, record.categories)
     settings = sources.sources.interests if sources else record.interests
     wanted = assemble.record_of(definitions, settings, half_life_s, record.now_s)
+    if record.learnt:
+        program = compile_with_ledger(playbook, None, {"category": record.categories}).program
+        learnt = taught.gains_of(program.learning, settings.bought)
+        wanted = msgspec.structs.replace(wanted, learnt=learnt)
     if differences := record.differences(wanted):
         raise _refused(
             f"expected the segments of version {manifest.version}" if manifest else "", differences
@@ -255,17 +269,19 @@ def compute(
     data: Path,
     now_s: float,
     on_progress: OnProgress = lambda progress: None,
-    check: Callable[[tuple[str, ...]], None] = lambda categories: None,
+    check: Callable[[tuple[str, ...]], Learning] = lambda categories: Learning(),
+    log: Log | None = None,
 ) -> Population:
     """Everything that data says about customers, as of `now_s`, under their own ids.
 
-    check: is told the categories before a purchase is read, and may raise. Raises PlaybookErrors
-    and DataRefused; the engine and its files are gone when it returns.
+    check: is told the categories before a purchase is read, and may raise; says how events teach.
+    log: the events that do, if any. Raises PlaybookErrors and DataRefused, and for a log Malformed,
+    StoreUnavailable, TooLarge; the engine and its files are gone when it returns.
     """
     with tempfile.TemporaryDirectory(prefix="edgewise-") as temporary:
         connection = assemble.connect(temporary, MEMORY, os.cpu_count() or 1)
         try:
-            return _computed(connection, playbook, sources, data, now_s, on_progress, check)
+            return _computed(connection, playbook, sources, data, now_s, on_progress, check, log)
         finally:
             connection.disconnect()
 
@@ -277,37 +293,50 @@ def _computed(
     data: Path,
     now_s: float,
     on_progress: OnProgress,
-    check: Callable[[tuple[str, ...]], None],
+    check: Callable[[tuple[str, ...]], Learning],
+    log: Log | None,
 ) -> Population:
     settings, now_us = sources.sources, round(now_s * US)
     half_life_s = duration_s(playbook.settings.interest.half_life)
     feeds = open_feeds(connection, sources, data)
     on_progress(_stage("catalogue", feeds.catalogue.called()))
     items = read_catalogue(sources, feeds.catalogue)
-    check(items.categories)
+    learning = check(items.categories)
     definitions = segments.define(playbook, sources, items.categories)
     traits = None
     if feeds.customers is not None and settings.customers is not None:
         traits = read_customers(sources, feeds.customers, settings.customers)
     factors = given(connection, "factors", interests.factors_of(half_life_s))
+    on_progress(_stage("events", log.files.where if log else "none"))
+    learnt = taught.learn(
+        connection,
+        log,
+        learning,
+        sources,
+        items.categories,
+        factors,
+        now_s,
+        lambda rows: on_progress(_stage("events", f"{rows:,} rows")),
+    )
     on_progress(_stage("purchases", feeds.purchases.called()))
     lines = with_categories(purchase_lines(feeds.purchases, settings.purchases, now_us), items)
     with Ahead(connection) as ahead:
         found = features.compute(ahead, lines, items.categories, now_us)
         ids = everybody(found.totals, traits)
         answers = segments.answers(definitions, playbook, found, ids, traits, now_us)
+        named = taught.for_customers(connection, learnt, lambda: ahead.rows(ids)())
         landmark_s = interests.landmark_s(now_s, half_life_s)
         strongest = interests.weigh(
-            found.baskets, factors, settings.interests, half_life_s, landmark_s
+            found.baskets, factors, settings.interests, half_life_s, landmark_s, named.weights
         )
         wanted = ahead.rows(assemble.beside(answers, strongest))
         count, left_out = found.counted()
         on_progress(_stage("segments", f"{count:,} lines"))
         table, held = wanted(), found.held()
     record = assemble.record_of(definitions, settings.interests, half_life_s, now_s)
-    record = assemble.record_for(msgspec.structs.replace(record, held=held), table)
-    rows = {"purchases": count, "catalogue": items.rows}
-    return Population(table, record, rows, left_out)
+    record = msgspec.structs.replace(record, held=held, learnt=learnt.gains, keys=learnt.more)
+    rows = {"purchases": count, "catalogue": items.rows, **learnt.rows}
+    return Population(table, assemble.record_for(record, table), rows, left_out, named.left_out)
 
 
 def never_held(playbook: WrittenPlaybook, held: Iterable[str]) -> tuple[Problem, ...]:

@@ -12,13 +12,17 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from decisions.ledger import first_ledger
 from snapshots.build.identity import without
 from snapshots.build.patches import patches_from
 from snapshots.build.review import Policy, Review, judge, review
+from snapshots.build.taught import Log
 from snapshots.bundle import Packed
 from snapshots.contents import written_formats
+from snapshots.erased import Times
 from snapshots.errors import Unwritable
-from snapshots.history import read_manifest
+from snapshots.eventfiles import open_events
+from snapshots.history import read_ledger, read_manifest
 from snapshots.keys import PrivateKey, PublicKeys, publisher_in
 from snapshots.manifest import PartRef
 from snapshots.publish import Patched, erased_in
@@ -49,9 +53,18 @@ class Publisher(NamedTuple):
 
     def without_erased(self, table: pa.Table, salt: str) -> pa.Table:
         """The customers, but for those whom the channel's version now lists as erased."""
+        return without(table, salt, self.erased())
+
+    def erased(self) -> Times:
+        """Those whom the channel's version now lists as erased."""
         before = read_manifest(self.store, self.channel, self.trusted)
-        erased = erased_in(self.store, before) if before else {}
-        return without(table, salt, erased)
+        return erased_in(self.store, before) if before else {}
+
+    def log(self, where: str, name: str) -> Log:
+        """The event files at an address, of a folder or a store. name: the playbook's, which makes
+        the salt of a store's first ledger. Raises StoreUnavailable."""
+        ledger = read_ledger(self.store, self.trusted).ledger or first_ledger(name)
+        return Log(open_events(where), ledger.salt, self.erased())
 
     def patches(self, parts: Sequence[Packed]) -> list[Patched]:
         """What leads to these parts from the channel's version now."""

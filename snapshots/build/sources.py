@@ -19,6 +19,7 @@ from snapshots.build.yaml12 import Document, load
 FILE = "sources.yaml"
 OTHERS = "*"  # in a value map: whatever else comes
 MAX_TOP = 16  # interests per customer: more would not fit a cookie
+BOUGHT = ("purchase",)  # what an event that says the same as a line of purchases is mostly called
 MAX_LINE = 100.0  # one line of a hundred views' weight drowns whatever is looked at
 
 
@@ -100,10 +101,12 @@ class Customers(_Mapped, frozen=True):
 
 
 class Interests(_Mapped, frozen=True):
-    """line: what a purchased line weighs when it is bought; top: how many a customer keeps."""
+    """line: what a purchased line weighs when it is bought; top: how many a customer keeps. bought:
+    the events that purchases tell of, too: they add nothing to a category a second time."""
 
     line: float = 0.5
     top: int = 8
+    bought: list[str] = msgspec.field(default_factory=lambda: [*BOUGHT])
 
 
 class Sources(_Mapped, frozen=True):
