@@ -37,6 +37,11 @@ class Asked(Generic[Found]):
             self._found.clear()
         return self._found.get(key)
 
+    def clear(self) -> None:
+        """Forgets all. What was found may hold the snapshot that it was decided with, at which this
+        lies: a ring, which keeps a snapshot that is served no more in memory for ever."""
+        self._found.clear()
+
     def keep(self, key: Key, found: Found) -> None:
         """Keeps it for the moment that was asked about last, unless the request is very long."""
         if sum(map(len, filter(None, key))) <= MAX_KEY_BYTES:

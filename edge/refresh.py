@@ -277,18 +277,25 @@ class Served:
         if (before := self.current) is not None:
             self._past = {**dict(list(self._past.items())[-PAST:]), before.version: before.names}
             pieces = before.snapshot.pieces()
-        self.current, self.since_s, self.trouble, self._failed = current, clock(), "", None
+        self._serve(current)
+        self.since_s, self.trouble, self._failed = clock(), "", None
         settle()
         del before
         await _let_go(pieces)
         return True
+
+    def _serve(self, current: Serving) -> None:
+        """The one assignment; the one before goes once no visit holds it."""
+        before, self.current = self.current, current
+        if before is not None:
+            before.asked.clear()
 
     def forget(self, waiting: Times) -> None:
         """These are the node's own erasures now."""
         if waiting != self.waiting:
             self.waiting = waiting
             if self.current is not None:
-                self.current = self.current.forgetting(waiting)
+                self._serve(self.current.forgetting(waiting))
 
     def _obey(self, pointer: Pointer) -> None:
         """What is stopped by now. A list that cannot be read, or that somebody deleted, ends no
@@ -299,7 +306,7 @@ class Served:
                 return
             self.control = pauses
             if self.current is not None:
-                self.current = self.current.obeying(control_of(pauses))
+                self._serve(self.current.obeying(control_of(pauses)))
 
     def decided(self, exposure: Exposure) -> Decided | None:
         """What was decided, in names, if that version is still known here."""

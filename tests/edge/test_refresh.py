@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import weakref
 from collections.abc import Coroutine, Generator, Iterator
 from typing import Any
@@ -14,15 +15,17 @@ from decisions.program import Program
 from decisions.tables import Thresholds
 from edge.exposure import NO_RULE, NO_VARIANT, Exposure
 from edge.refresh import MAX_PAGES, Names, Served, Serving, Turns
+from snapshots.erased import Times
 from snapshots.errors import DiskRefused, Malformed
 from snapshots.manifest import Manifest
 from snapshots.pauses import Paused, Pauses
 from snapshots.snapshot import Snapshot
-from tests.edge.shop import Clock, program, snapshot
+from tests.edge.shop import NOW_S, Clock, Shop, program, snapshot
 
 pytestmark = pytest.mark.anyio
 
 ONE, TWO = snapshot(1), snapshot(2)
+NONE: Times = {}  # erasures
 
 
 class Pointer:
@@ -98,6 +101,26 @@ def test_what_was_served_before_is_let_go_of_piece_by_piece() -> None:
 
     assert turns + 1 == pieces
     assert before() is None
+
+
+async def test_whoever_asked_just_now_keeps_no_version_that_is_served_no_more() -> None:
+    served = Served(snapshot(1))
+    before = weakref.ref(served_program(served))
+    browser = Shop(served).browser()
+    await browser.consent("functional")
+    gc.disable()  # what is frozen at a swap is never looked at again
+    try:
+        for waiting in (NONE, {1: int(NOW_S)}, NONE):
+            reply = await browser.send("GET", "/_ew/v1/fragments/hero")
+            assert reply.status_code == 200
+            assert served.current is not None
+            assert len(served.current.asked) == 1
+            served.forget(waiting)
+        await browser.send("GET", "/_ew/v1/fragments/hero")
+        assert await served.look(Pointer(TWO), opened, Clock())
+        assert before() is None
+    finally:
+        gc.enable()
 
 
 def test_a_visit_keeps_the_snapshot_that_it_began_with() -> None:
