@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import string
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -81,13 +81,24 @@ def bits_of(text: str) -> list[str]:
     ]
 
 
-def segments(tc: TcString) -> list[str]:
-    """The bits of each segment, without padding, in the order of their types."""
-    made = [core(tc)]
+def shortest(first: int, last: int) -> str:
+    """The bits of one entry: a single vendor by its id alone."""
+    return f"0{first:016b}" if first == last else f"1{first:016b}{last:016b}"
+
+
+def in_any_spelling(first: int, last: int) -> str:
+    """A pattern of the bits of one entry: a single vendor may be a range of one, too."""
+    spelled = f"1{first:016b}{last:016b}"
+    return f"(?:0{first:016b}|{spelled})" if first == last else spelled
+
+
+def segments(tc: TcString, entry: Callable[[int, int], str] = shortest) -> list[str]:
+    """The bits of each segment, without padding, in the order of their types. entry: writes one."""
+    made = [core(tc, entry)]
     if tc.disclosed_vendors is not None:
-        made.append("001" + section(tc.disclosed_vendors))
+        made.append("001" + section(tc.disclosed_vendors, entry))
     if tc.allowed_vendors is not None:
-        made.append("010" + section(tc.allowed_vendors))
+        made.append("010" + section(tc.allowed_vendors, entry))
     if (own := tc.publisher_tc) is not None:
         most = own.num_custom_purposes
         made.append(
@@ -101,7 +112,7 @@ def segments(tc: TcString) -> list[str]:
     return made
 
 
-def core(tc: TcString) -> str:
+def core(tc: TcString, entry: Callable[[int, int], str] = shortest) -> str:
     return "".join(
         (
             f"{2:06b}",
@@ -116,29 +127,26 @@ def core(tc: TcString) -> str:
             flags(tc.purposes_li_transparency, 24),
             f"{tc.purpose_one_treatment:b}",
             letters(tc.publisher_cc),
-            section(tc.vendor_consents),
-            section(tc.vendor_legitimate_interests),
+            section(tc.vendor_consents, entry),
+            section(tc.vendor_legitimate_interests, entry),
             f"{len(tc.publisher_restrictions):012b}",
             *(
-                f"{r.purpose:06b}{r.type:02b}{entries(r.vendors)}"
+                f"{r.purpose:06b}{r.type:02b}{entries(r.vendors, entry)}"
                 for r in tc.publisher_restrictions
             ),
         )
     )
 
 
-def section(vendors: Vendors) -> str:
+def section(vendors: Vendors, entry: Callable[[int, int], str] = shortest) -> str:
     head = f"{vendors.most:016b}"
     if vendors.ranges:
-        return f"{head}1{entries(vendors)}"
+        return f"{head}1{entries(vendors, entry)}"
     return f"{head}0" + (f"{vendors.field:0{vendors.most}b}" if vendors.most else "")
 
 
-def entries(vendors: Vendors) -> str:
-    told = [
-        f"0{first:016b}" if first == last else f"1{first:016b}{last:016b}"
-        for first, last in vendors.ranges
-    ]
+def entries(vendors: Vendors, entry: Callable[[int, int], str] = shortest) -> str:
+    told = [entry(first, last) for first, last in vendors.ranges]
     return f"{len(told):012b}" + "".join(told)
 
 

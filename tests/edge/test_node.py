@@ -61,10 +61,11 @@ def test_past_its_date_a_snapshot_serves_on_but_for_the_rules_that_give_way(
         rule("spring", "true", slot="promo", show="promo/spring"),
     ]
     node = Node(tmp_path)
-    publish(tmp_path, rules=rules, ttl_s=4)
-    with node.running():
+    publish(tmp_path, rules=rules)
+    with node.running():  # however long that takes: the seconds of the short date run after it
         wait_until(lambda: node.answers("readyz") == 200)
         fresh = node.hero()
+        publish(tmp_path, rules=rules, ttl_s=4)
 
         wait_until(lambda: bool(node.status()["snapshot"]["stale"]))
         wait_until(lambda: node.hero() == "<h1>Welcome</h1>")
