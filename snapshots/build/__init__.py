@@ -28,6 +28,7 @@ Read in this order; a module imports only from the ones above it:
     population      two memberships in; a sample of their members out, as either knows them
     review          the version before and the next one's parts in; what it would change out
     publisher       where a version goes, who signs it, in which formats
+    unheld          what a playbook names and no data holds: warnings
     pipeline        the whole way, with progress
     anew            a published version's definitions and other data in, its membership out
 """

@@ -27,6 +27,7 @@ from snapshots.errors import Malformed
 from snapshots.eventfiles import EventFiles, blocks, paths_of, rows_of
 
 BLOCK_BYTES = 8 * 2**20  # of lines that are decoded at once: some 20,000 rows
+MIN_ROWS, MAX_TABLES = 20_000, 1_000  # of a statement
 US = 1_000_000
 
 # Why a row teaches nothing; the first that applies counts. A row's code is its place here.
@@ -138,7 +139,7 @@ def read_events(
     engine = connection.con
     engine.execute(f'CREATE TEMP TABLE "event_rows" AS {sql}')
     rows = served = 0
-    for table in tables(files, from_s=reading.oldest_us / US):
+    for table in _joined(tables(files, from_s=reading.oldest_us / US)):
         rows += table.num_rows
         told = table.filter(pc.not_equal(table["type"], SERVED))
         served += table.num_rows - told.num_rows
@@ -166,6 +167,18 @@ def tables(files: EventFiles, *, from_s: float = 0.0) -> Iterator[pa.Table]:
             yield table
             first += len(rows)
         place += first
+
+
+def _joined(some: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows in fewer tables: busy nodes make many small files."""
+    held: list[pa.Table] = []
+    for table in some:
+        held.append(table)
+        if sum(map(len, held)) >= MIN_ROWS or len(held) >= MAX_TABLES:
+            yield pa.concat_tables(held).combine_chunks()
+            held = []
+    if held:
+        yield pa.concat_tables(held).combine_chunks()
 
 
 def _decoded(data: bytes, path: str) -> Iterator[list[Told]]:

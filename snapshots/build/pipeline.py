@@ -13,7 +13,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -28,15 +27,16 @@ from decisions.playbook import WrittenPlaybook, duration_s
 from snapshots.build import assemble, features, interests, segments, taught
 from snapshots.build.ahead import Ahead, given
 from snapshots.build.assemble import Record
-from snapshots.build.catalogue import read_catalogue, with_categories
+from snapshots.build.catalogue import Items, read_catalogue, with_categories
 from snapshots.build.clean import purchase_lines
-from snapshots.build.feeds import open_feeds
+from snapshots.build.feeds import Feeds, open_feeds
 from snapshots.build.identity import everybody, read_customers
 from snapshots.build.publisher import Publisher, publisher_of
 from snapshots.build.reading import read_playbook
 from snapshots.build.review import Policy, Review
 from snapshots.build.sources import FILE, Written, read_sources
 from snapshots.build.taught import Log
+from snapshots.build.unheld import never_held, nobody_in
 from snapshots.bundle import Packed, check_stored, unpack
 from snapshots.contents import RECORD, remarks
 from snapshots.errors import DataRefused
@@ -130,6 +130,8 @@ def build(
     on_progress(_stage("playbook", str(playbook)))
     written = read_playbook(playbook)
     sources = read_sources(Path(playbook)) if (Path(playbook) / FILE).exists() else None
+    if data is None and events is not None:
+        raise _refused("expected data beside events")
     if data is None:
         report = _without_data(publisher, written, sources, on_progress)
     else:
@@ -203,14 +205,7 @@ def _without_data(
         return msgspec.structs.replace(report, warnings=nobody_in(playbook))
     part = stored[RECORD]
     record = msgspec.json.decode(unpack(part.ref, part.stored), type=Record)
-    half_life_s = duration_s(playbook.settings.interest.half_life)
-    definitions = segments.define(playbook, sources, record.categories)
-    settings = sources.sources.interests if sources else record.interests
-    wanted = assemble.record_of(definitions, settings, half_life_s, record.now_s)
-    if record.learnt:
-        program = compile_with_ledger(playbook, None, {"category": record.categories}).program
-        learnt = taught.gains_of(program.learning, settings.bought)
-        wanted = msgspec.structs.replace(wanted, learnt=learnt)
+    wanted = _wanted(playbook, sources, record)
     if differences := record.differences(wanted):
         raise _refused(
             f"expected the segments of version {manifest.version}" if manifest else "", differences
@@ -220,6 +215,19 @@ def _without_data(
     )
     sizes = {name: record.sizes[name] for name in playbook.segments}
     return msgspec.structs.replace(report, customers=record.customers, segments=sizes, reused=True)
+
+
+def _wanted(playbook: WrittenPlaybook, sources: Written | None, record: Record) -> Record:
+    """The record that the playbook asks for now, of the data that `record` is of."""
+    definitions = segments.define(playbook, sources, record.categories)
+    settings = sources.sources.interests if sources else record.interests
+    half_life_s = duration_s(playbook.settings.interest.half_life)
+    wanted = assemble.record_of(definitions, settings, half_life_s, record.now_s)
+    if record.learnt:
+        program = compile_with_ledger(playbook, None, {"category": record.categories}).program
+        learnt = taught.gains_of(program.learning, settings.bought)
+        wanted = msgspec.structs.replace(wanted, learnt=learnt)
+    return wanted
 
 
 def _publish(
@@ -286,6 +294,35 @@ def compute(
             connection.disconnect()
 
 
+class _Asked(NamedTuple):
+    """What is asked of which data: known before a purchase is read."""
+
+    feeds: Feeds
+    items: Items
+    learning: Learning
+    definitions: segments.Definitions
+    traits: Any | None  # ibis.Table
+
+
+def _asked(
+    connection: Any,
+    playbook: WrittenPlaybook,
+    sources: Written,
+    data: Path,
+    on_progress: OnProgress,
+    check: Callable[[tuple[str, ...]], Learning],
+) -> _Asked:
+    feeds = open_feeds(connection, sources, data)
+    on_progress(_stage("catalogue", feeds.catalogue.called()))
+    items = read_catalogue(sources, feeds.catalogue)
+    learning = check(items.categories)
+    definitions = segments.define(playbook, sources, items.categories)
+    traits = None
+    if feeds.customers is not None and sources.sources.customers is not None:
+        traits = read_customers(sources, feeds.customers, sources.sources.customers)
+    return _Asked(feeds, items, learning, definitions, traits)
+
+
 def _computed(
     connection: Any,
     playbook: WrittenPlaybook,
@@ -296,30 +333,18 @@ def _computed(
     check: Callable[[tuple[str, ...]], Learning],
     log: Log | None,
 ) -> Population:
-    settings, now_us = sources.sources, round(now_s * US)
+    settings, now_us = sources.sources.interests, round(now_s * US)
     half_life_s = duration_s(playbook.settings.interest.half_life)
-    feeds = open_feeds(connection, sources, data)
-    on_progress(_stage("catalogue", feeds.catalogue.called()))
-    items = read_catalogue(sources, feeds.catalogue)
-    learning = check(items.categories)
-    definitions = segments.define(playbook, sources, items.categories)
-    traits = None
-    if feeds.customers is not None and settings.customers is not None:
-        traits = read_customers(sources, feeds.customers, settings.customers)
+    asked = _asked(connection, playbook, sources, data, on_progress, check)
+    feeds, items, learning, definitions, traits = asked
     factors = given(connection, "factors", interests.factors_of(half_life_s))
     on_progress(_stage("events", log.files.where if log else "none"))
     learnt = taught.learn(
-        connection,
-        log,
-        learning,
-        sources,
-        items.categories,
-        factors,
-        now_s,
-        lambda rows: on_progress(_stage("events", f"{rows:,} rows")),
+        connection, log, learning, sources, items.categories, factors, now_s, _counting(on_progress)
     )
     on_progress(_stage("purchases", feeds.purchases.called()))
-    lines = with_categories(purchase_lines(feeds.purchases, settings.purchases, now_us), items)
+    lines = purchase_lines(feeds.purchases, sources.sources.purchases, now_us)
+    lines = with_categories(lines, items)
     with Ahead(connection) as ahead:
         found = features.compute(ahead, lines, items.categories, now_us)
         ids = everybody(found.totals, traits)
@@ -327,44 +352,20 @@ def _computed(
         named = taught.for_customers(connection, learnt, lambda: ahead.rows(ids)())
         landmark_s = interests.landmark_s(now_s, half_life_s)
         strongest = interests.weigh(
-            found.baskets, factors, settings.interests, half_life_s, landmark_s, named.weights
+            found.baskets, factors, settings, half_life_s, landmark_s, named.weights
         )
         wanted = ahead.rows(assemble.beside(answers, strongest))
         count, left_out = found.counted()
         on_progress(_stage("segments", f"{count:,} lines"))
         table, held = wanted(), found.held()
-    record = assemble.record_of(definitions, settings.interests, half_life_s, now_s)
+    record = assemble.record_of(definitions, settings, half_life_s, now_s)
     record = msgspec.structs.replace(record, held=held, learnt=learnt.gains, keys=learnt.more)
     rows = {"purchases": count, "catalogue": items.rows, **learnt.rows}
     return Population(table, assemble.record_for(record, table), rows, left_out, named.left_out)
 
 
-def never_held(playbook: WrittenPlaybook, held: Iterable[str]) -> tuple[Problem, ...]:
-    """Warnings of sensitive categories that nobody ever bought: a typo would guard nothing."""
-    there = {*held, *playbook.settings.silence.get("never-held", ())}
-    warnings = []
-    for place, value in enumerate(playbook.settings.sensitive_values.get("category", ())):
-        if value not in there:
-            near = get_close_matches(value, there, 1)
-            hint = f", did you mean {near[0]}?" if near else ""
-            message = f"the data never holds the sensitive category {value}{hint}"
-            at = playbook.where("settings", "sensitive_values", "category", place)
-            warnings.append(Problem(code="never-held", message=message, at=at, severity="warning"))
-    return tuple(warnings)
-
-
-def nobody_in(playbook: WrittenPlaybook) -> tuple[Problem, ...]:
-    """Warnings of segments that no data was ever read for: a site's first days."""
-    message = "nobody is in this segment yet: there is no sources.yaml that says what to read"
-    return tuple(
-        Problem(
-            code="no-data",
-            message=f"{name}: {message}",
-            at=playbook.where("segments", name),
-            severity="warning",
-        )
-        for name in playbook.segments
-    )
+def _counting(on_progress: OnProgress) -> Callable[[int], None]:
+    return lambda rows: on_progress(_stage("events", f"{rows:,} rows"))
 
 
 def peak_bytes() -> int:

@@ -164,16 +164,7 @@ def learn(
     gained = gained.cross_join(factors)
     gained = gained.select(*GAINED, left=faded(ibis.literal(1.0), gained))
     gained = connection.create_table("gained", gained, temp=True)
-    weighed = gained.group_by("customer", "key").aggregate(
-        weight=_summed(gained["add"] * gained["left"]),
-        least=gained["add"].min(),
-        most=_summed(gained["add"]),
-    )
-    weighed = connection.create_table("weighed", weighed, temp=True)
-    is_plain = (weighed["least"] > 0.0) & (weighed["most"] <= MAX_WEIGHT)
-    plain = weighed.filter(is_plain).select("customer", "key", "weight")
-    weights = plain.union(_folded(connection, gained, weighed.filter(~is_plain)))
-    weights = connection.create_table("taught", weights, temp=True)
+    weights = connection.create_table("taught", _weighed(connection, gained), temp=True)
     more, rows_read = keys[len(categories) :], {"events": events.rows}
     return Taught(weights, used, rows_read, left_out, gains, more, log.salt)
 
@@ -241,6 +232,19 @@ def _gained(rows: Any, kinds: Sequence[str], gains: Gains) -> Any:
         for field, adds in gains.items()
     ]
     return ibis.union(nothing, *parts)
+
+
+def _weighed(connection: Any, gained: Any) -> Any:
+    """customer, key, weight: a sum where that is what a lesson does, else learnt in order."""
+    weighed = gained.group_by("customer", "key").aggregate(
+        weight=_summed(gained["add"] * gained["left"]),
+        least=gained["add"].min(),
+        most=_summed(gained["add"]),
+    )
+    weighed = connection.create_table("weighed", weighed, temp=True)
+    is_plain = (weighed["least"] > 0.0) & (weighed["most"] <= MAX_WEIGHT)
+    plain = weighed.filter(is_plain).select("customer", "key", "weight")
+    return plain.union(_folded(connection, gained, weighed.filter(~is_plain)))
 
 
 def _summed(weights: Any) -> Any:

