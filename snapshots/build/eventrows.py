@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from decisions import consent
-from decisions.events import KEY_FIELDS, SERVED
+from decisions.events import KEY_FIELDS, RESERVED, SERVED
 from decisions.lesson import Learning
 from snapshots.build import dialect
 from snapshots.build.ahead import given
@@ -284,7 +284,7 @@ def _code(rows: Any, reading: Reading) -> Any:
         (rows["grants"] & consent.PERSONALIZATION) == 0,
         rows["at_us"].isnull() | (rows["at_us"] > reading.now_us),
         rows["at_us"] < reading.oldest_us,
-        ~rows["type"].isin(sorted(learning.events)),
+        ~rows["type"].isin(sorted(learning.events | RESERVED)),
         rows["kind"].isnull(),
         withheld,
         nothing,

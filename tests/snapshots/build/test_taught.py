@@ -204,9 +204,7 @@ def test_every_row_that_teaches_nothing_is_counted_with_its_reason() -> None:
         view("Bob", customer=key_of("Bob")),
         view("shown", type_="served"),
     ]
-    found = learnt(
-        msgspec.structs.replace(SIMPLE, events=SIMPLE.events | {"seen"}), stored(rows), NOW_S
-    )
+    found = learnt(SIMPLE, stored(rows), NOW_S)
     assert found.left_out == {
         "no customer": 1,
         "no grant of personalization": 1,
