@@ -110,16 +110,18 @@ def signed_in(
     now_s: float,
     visitor: str = "",
     event_id: str = "",
+    *,
+    anew: bool = False,
 ) -> Profile:
     """The profile of a customer: known as such, authenticated until then.
 
     interests: the snapshot's weights as they stand now; each key keeps the higher of the two. A
-    profile of another customer is left behind first, and `visitor` is then the new id. A repeated
-    event changes nothing: a sign-out may have come since.
+    profile of another customer is left behind first, and `visitor` is then the new id; with `anew`
+    any profile is. A repeated event changes nothing: a sign-out may have come since.
     """
     if not grants & PERSONALIZATION or not customer or is_repeat(profile, event_id):
         return profile
-    if profile.customer not in (0, customer):
+    if anew or profile.customer not in (0, customer):
         profile = begin(signed_out(profile, visitor), grants, now_s, visitor)
     now = moment(profile, now_s)
     weights = faded(profile, learning.half_life_s, now)

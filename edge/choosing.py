@@ -55,9 +55,11 @@ def terms_of(config: Config) -> Terms:
 def must_ask(choice: Choice, policy: str) -> bool:
     """Whether the page has to ask: no choice was made where one is needed, or it was to another
     text. policy: the text of now; "" is every text."""
-    if choice.how == Regime.OPT_OUT:
-        return False
-    return not choice.at_s or bool(policy and choice.policy != policy)
+    if not choice.at_s:
+        return (
+            choice.how != Regime.OPT_OUT
+        )  # that is ours; the `how` of a choice is the page's word
+    return bool(policy) and choice.policy != policy
 
 
 def from_tc_string(

@@ -24,10 +24,10 @@ from edge.cdns import CDNS, NONE, Cdn
 from edge.errors import SettingError
 from snapshots.trust import MAX_BUNDLE_BYTES
 
-AUTO = "auto"
 DAY_S = 86_400.0
 ENVIRONMENT_PREFIX = "EDGEWISE_"
 AUTO = "auto"
+PROFILE_DAYS = 390  # an erasure is listed for 400: an older profile would come back
 OPT_OUT_DAYS = 365  # Cal. Civ. Code § 1798.135(c)(4): who said no is not asked for a year
 
 
@@ -72,10 +72,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = ""
     profile_days: Annotated[
         int,
-        about(
-            "a visitor who stays away longer is new; regulators' usual bound is 13 months", "days"
-        ),
-    ] = 390
+        about("a visitor who stays away longer is new; at most 390, regulators' 13 months", "days"),
+    ] = PROFILE_DAYS
     consent_days: Annotated[
         int, about("then the page asks again; regulators advise six months", "days")
     ] = 182
@@ -168,8 +166,8 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     events_per_minute: Annotated[
         int,
         about(
-            "per client address: so many at once, and as many a minute after; an office behind one"
-            " address needs several a second",
+            "per client address (IPv6: /64): so many at once, as many a minute after; an office"
+            " behind one address needs several a second",
             "events",
         ),
     ] = 1_200
@@ -352,9 +350,11 @@ def _checked(config: Config) -> Config:
 
 
 def _check_consent(config: Config) -> None:
-    """Raises SettingError for grants that nobody may give, or that would come back too soon."""
+    """Raises SettingError for what nobody may grant, or would come back too soon, or too late."""
     if config.gpc not in consent.GPC:
         raise SettingError(f"expected one of {', '.join(consent.GPC)}, got {config.gpc!r} - at gpc")
+    if not 0 < (days := config.profile_days) <= PROFILE_DAYS:
+        raise SettingError(f"expected 0 < profile_days <= {PROFILE_DAYS}, got {days}")
     if not 0 <= config.tcf_vendor < 2**16:
         raise SettingError(f"expected 0 <= tcf_vendor < 65536, got {config.tcf_vendor}")
     may = [name for name, bit in consent.PURPOSES.items() if bit != consent.SENSITIVE]

@@ -181,6 +181,11 @@ class CookieJar:
             self._refused(PROFILE, known)
         return choice, profile
 
+    def whose(self, header: bytes, names: Dictionary, now_s: float) -> Profile:
+        """The first good profile, whatever is granted: for who asks that it be forgotten."""
+        read = (self.profile(token, names, now_s) for token in found(header, PROFILE))
+        return next((known for known in read if isinstance(known, Profile)), NOBODY)
+
     def profile(self, token: bytes, names: Dictionary, now_s: float) -> Profile | Refusal:
         """The profile in a cookie, or why there is none."""
         room = MAX_PROFILE_BYTES - len(PROFILE) - 1

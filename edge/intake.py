@@ -10,6 +10,8 @@ import itertools
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+import msgspec
+
 from decisions.consent import AUTHENTICATED, PERSONALIZATION
 from decisions.events import ERASE, IDENTIFY, SEEN, SIGN_OUT, Event
 from decisions.interest import fade
@@ -221,6 +223,8 @@ class Intake:
             visit.now_s,
             visitor=self._new_id(visit.now_s),
             event_id=event.id,
+            # From before that customer was forgotten: as theirs it would be forgotten, too.
+            anew=serving.is_erased(msgspec.structs.replace(visit.profile, customer=key)),
         )
         return TAKEN
 

@@ -7,6 +7,7 @@ anything reads them. No address is stored or logged.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from ipaddress import IPv6Address, ip_address, ip_network
 from pathlib import Path
@@ -20,6 +21,7 @@ UNTRUSTED = "edgewise_untrusted_headers_total"
 
 MAX_VERDICTS = 4_096  # addresses whose verdict is remembered; then all are forgotten
 MAX_ADDRESS = 64  # characters of one, with its port
+HOUSEHOLD = 64  # bits that an IPv6 client has in common with all addresses that are its own
 
 
 class Proxies:
@@ -107,3 +109,16 @@ def bare(told: str, *, ends_in_port: bool = False) -> str:
         host, colon, port = text.rpartition(":")
         text = host if colon and port.isdecimal() else text
     return text.strip("[]")
+
+
+@functools.lru_cache(maxsize=MAX_VERDICTS)
+def household(address: str) -> str:
+    """Who a client is, where each may have so much: of an IPv6 address its /64, for whoever has one
+    address there has all of them; any other text as it is. Never raises."""
+    if ":" not in address:
+        return address
+    try:
+        one = IPv6Address(address)
+    except ValueError:
+        return address
+    return str(one.ipv4_mapped or f"{int(one) >> (128 - HOUSEHOLD):x}::")

@@ -77,6 +77,16 @@ class Reception:
             profile = NOBODY
         return Visit(serving, now_s, choice, profile, context, page)
 
+    def leave(self, serving: Serving, headers: Mapping[bytes, bytes]) -> Visit:
+        """The visit of who asks to be forgotten, a bot's like anybody's: known by their profile
+        where no choice allows to look at it any more, as one that has lapsed."""
+        visit = self.arrive(serving, headers, wire.NO_PAGE, bots_too=True)
+        if visit.profile is NOBODY and (cookie := headers.get(COOKIE)):
+            profile = self._jar.whose(cookie, serving.program.dictionary, visit.now_s)
+            if not serving.is_erased(profile):
+                visit.profile = profile
+        return visit
+
     def ask(
         self,
         serving: Serving,

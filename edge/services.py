@@ -21,7 +21,7 @@ from edge.fresh import FreshFacts
 from edge.intake import Intake
 from edge.metrics import Metrics
 from edge.previews import Previews
-from edge.proxies import Proxies
+from edge.proxies import Proxies, household
 from edge.reception import Reception
 from edge.refresh import Served
 from edge.sinks.sink import Sink
@@ -94,4 +94,4 @@ class Services:
 
     def allows(self, scope: Scope, headers: dict[bytes, bytes], events: int) -> bool:
         """Whether who asks may send this many events more."""
-        return self.limit.allows(self.proxies.client(scope, headers), events)
+        return self.limit.allows(household(self.proxies.client(scope, headers)), events)

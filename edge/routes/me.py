@@ -50,8 +50,7 @@ def forget(services: Services, scope: Scope, headers: dict[bytes, bytes], _: byt
     started_ns = time.perf_counter_ns()
     serving = _serving(services, scope, headers, COST)
     headers.pop(SEC_GPC, None)  # what must not be used is erased all the same
-    # Who is taken for a bot by mistake is a person with a right to this.
-    visit = services.reception.arrive(serving, headers, wire.NO_PAGE, bots_too=True)
+    visit = services.reception.leave(serving, headers)
     try:
         told = services.intake.forget(visit)
     except NotKept as error:

@@ -38,6 +38,19 @@ def test_signing_in_keeps_the_higher_interest_of_each_key() -> None:
     assert again.interests == profile.interests
 
 
+def test_signing_in_anew_leaves_what_was_known_before_behind_once() -> None:
+    start = after(Event("add", id="1", category="tea"))
+    anew = signed_in(
+        start, 7, NOW_S + 60, {}, LEARNING, EVERYTHING, NOW_S, "other", "signs-in", anew=True
+    )
+    assert (anew.visitor, anew.customer, anew.interests) == ("other", 7, {})
+    assert anew.first_seen_s == int(NOW_S)
+    again = signed_in(
+        anew, 7, NOW_S + 90, {}, LEARNING, EVERYTHING, NOW_S, "third", "signs-in", anew=True
+    )
+    assert again is anew
+
+
 def test_nobody_signs_in_as_nobody_or_without_personalization() -> None:
     assert signed_in(START, 0, NOW_S, {}, LEARNING, EVERYTHING, NOW_S) is START
     assert signed_in(START, 7, NOW_S, {}, LEARNING, FUNCTIONAL, NOW_S) is START

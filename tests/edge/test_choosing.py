@@ -197,6 +197,7 @@ def test_what_holds_until_a_no_holds_where_the_law_leaves_it_so(country: str, re
         (Choice(1, 1.0, "banner", "v1"), "v2", True),
         (Choice(1, 1.0, "banner", ""), "v2", True),
         (Choice(1, 0.0, "opt-out", ""), "v2", False),
+        (Choice(1, 1.0, "opt-out", "v1"), "v2", True),  # a page's own word for how it asked
     ],
 )
 def test_the_page_asks_where_a_choice_is_missing_or_was_to_another_text(

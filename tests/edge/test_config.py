@@ -53,6 +53,8 @@ def test_text_becomes_numbers_truth_and_lists() -> None:
         ({"admin": "8081"}, {}, "expected HOST:PORT, got '8081'"),
         ({"opt_out_grants": "sensitive"}, {}, "expected some of functional, .*, got 'sensitive'"),
         ({"opt_out_grants": "analytics"}, {}, "expected consent_days >= 365, .* got 182"),
+        ({"profile_days": "391"}, {}, "expected 0 < profile_days <= 390, got 391"),
+        ({"profile_days": "0"}, {}, "expected 0 < profile_days <= 390, got 0"),
         ({"gpc": "off"}, {}, "expected one of marketing, strict, got 'off' - at gpc"),
         ({"tcf_vendor": "65536"}, {}, "expected 0 <= tcf_vendor < 65536, got 65536"),
         ({"origins": "https://a.example/"}, {}, "expected an origin such as .* - at origins"),

@@ -266,6 +266,42 @@ async def test_one_client_cannot_keep_the_disk_busy(tmp_path: Path) -> None:
     assert replies == [200, 200, 429]
 
 
+async def test_who_has_a_network_of_addresses_is_one_client(tmp_path: Path) -> None:
+    shop = Shop(cache=str(tmp_path), events_per_minute=50)
+    replies = [
+        (await forget(shop.browser(), **{"x-forwarded-for": f"2001:db8::{n}"})).status_code
+        for n in range(3)
+    ]
+
+    assert replies == [200, 200, 429]
+
+
+async def test_who_asks_after_their_choice_has_lapsed_is_forgotten_all_the_same(shop: Shop) -> None:
+    browser = await known(shop, "ann")
+    del browser.cookies["consent"]
+    kept = dict(browser.cookies)
+
+    assert (await forget(browser)).json() == {"visitor": True, "customer": True}
+
+    browser.cookies = kept
+    assert (await forget(browser)).json() == {"visitor": False, "customer": False}
+    await browser.consent(*ALL)
+    assert "Hello" not in await browser.hero()
+
+
+async def test_a_customer_who_was_forgotten_stays_signed_in_in_a_browser_from_before(
+    shop: Shop,
+) -> None:
+    browser, other = await known(shop), await known(shop, "ann")
+    await forget(other)
+    shop.clock.now_s += 60
+
+    assert await sign_in(browser) != "<p>Shoes</p>", "what it knew from before is left behind"
+
+    told = (await browser.send("GET", "/_ew/v1/me")).json()
+    assert told["customer"]["signed_in"]
+
+
 async def test_an_erasure_survives_the_worker_that_took_it(tmp_path: Path) -> None:
     shop = Shop(cache=str(tmp_path))
     browser = await known(shop)

@@ -13,7 +13,7 @@ import pytest
 
 from edge.config import Config, load
 from edge.errors import SettingError
-from edge.proxies import MAX_VERDICTS, UNTRUSTED, Proxies, bare
+from edge.proxies import MAX_VERDICTS, UNTRUSTED, Proxies, bare, household
 from tests.decisions.written import rule
 from tests.edge.nodes import Node, publish, wait_until
 from tests.edge.shop import Shop
@@ -41,6 +41,23 @@ def proxies(*trusted: str, **settings: Any) -> Proxies:
 )
 def test_a_peer_is_trusted_by_its_network(trusted: str, peer: str, is_trusted: bool) -> None:
     assert proxies(trusted).trusts(peer) is is_trusted
+
+
+@pytest.mark.parametrize(
+    ("address", "who"),
+    [
+        ("2001:db8:1:2:3:4:5:6", "20010db800010002::"),
+        ("2001:db8:1:2::", "20010db800010002::"),
+        ("2001:db8:1:3::", "20010db800010003::"),
+        ("fe80::1%eth0", "fe80000000000000::"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("192.0.2.7", "192.0.2.7"),
+        ("some:thing", "some:thing"),
+        ("", ""),
+    ],
+)
+def test_all_addresses_of_a_household_are_one_client(address: str, who: str) -> None:
+    assert household(address) == who
 
 
 def test_this_machine_is_trusted_unless_somebody_says_otherwise() -> None:
