@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
-.PHONY: help demo install components test floors check format loader bench big faults soak clean
+.PHONY: help demo install components test floors check format loader bench big load faults soak clean
 
 help:
 	@echo "make demo     the example shop at http://127.0.0.1:8080, built from public data"
@@ -13,6 +13,7 @@ help:
 	@echo "make mutate   do the tests notice faults in the decision core? (ten minutes and more)"
 	@echo "make floors   what the tests just run covered: no file below 95 %"
 	@echo "make big      ten million members and ten thousand rules, by hand"
+	@echo "make load     a node at 60 % of what it can do and at twice as much, by hand"
 	@echo "make faults   one fault at a time, by hand     make soak   ten minutes of them"
 
 $(BIN)/python:
@@ -64,9 +65,12 @@ loader: $(VENV)/.dev
 bench: $(VENV)/.bench
 	$(BIN)/python -m bench
 
-# By hand: minutes each; they write docs/big.md, docs/faults.md and docs/soak.md. faults needs root, as it mounts.
+# By hand: minutes each; they write docs/big.md, load.md, faults.md and soak.md. faults needs root, as it mounts.
 big: $(VENV)/.bench
 	$(BIN)/python -m bench.big
+
+load: $(VENV)/.bench
+	$(BIN)/python -m bench.load
 
 faults: $(VENV)/.dev
 	$(BIN)/python -m tests.faults

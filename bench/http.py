@@ -14,14 +14,12 @@ from __future__ import annotations
 import itertools
 import os
 import random
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import httpx
-import msgspec
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
@@ -84,17 +82,11 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     edge = nodes.free_port()
     with nodes.running(nodes.serve(folder, edge), core) as node:
         nodes.wait_for(f"http://127.0.0.1:{edge}/_ew/readyz")
-        bare = nodes.free_port()
         url = f"http://127.0.0.1:{edge}{PATH}"
         one = next(cookies(folder, PERSONALIZATION, 1))
         reply = httpx.get(url, headers=HEADERS | {"cookie": one})
-        told = [(n, v) for n, v in reply.headers.multi_items() if n not in ("server", "date")]
-        sample = folder / "reply.json"
-        sample.write_bytes(msgspec.json.encode((told, reply.text)))
-        command = [sys.executable, "-m", "bench.bare", str(bare), str(sample)]
-        with nodes.running(command, core) as app:
-            nodes.wait_for(f"http://127.0.0.1:{bare}/")
-            yield Servers(folder, Server(edge, node.pid), Server(bare, app.pid))
+        with nodes.bare(folder, reply, core) as app:
+            yield Servers(folder, Server(edge, node.pid), Server(*app))
 
 
 def cookies(

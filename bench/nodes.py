@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import httpx
+import msgspec
 
 from bench import site
 from decisions.ledger import Ledger, first_ledger
@@ -70,6 +71,18 @@ def serve(folder: Path, port: int, *more: str) -> list[str]:
         *("--keys", str(folder / "keys"), "--cache", str(folder / "cache"), "--drain-s", "0"),
         *("--port", str(port), "--admin", "127.0.0.1:0", *more),
     ]
+
+
+@contextlib.contextmanager
+def bare(folder: Path, reply: httpx.Response, core: int | None) -> Iterator[tuple[int, int]]:
+    """The bare app (`bench.bare`), answering with the same bytes and headers: port, process."""
+    told = [(n, v) for n, v in reply.headers.multi_items() if n not in ("server", "date")]
+    sample, port = folder / "reply.json", free_port()
+    sample.write_bytes(msgspec.json.encode((told, reply.text)))
+    command = [sys.executable, "-m", "bench.bare", str(port), str(sample)]
+    with running(command, core) as app:
+        wait_for(f"http://127.0.0.1:{port}/")
+        yield port, app.pid
 
 
 def wait_for(url: str) -> None:
