@@ -47,10 +47,9 @@ class Beside(msgspec.Struct, frozen=True):
 
 class Overload(msgspec.Struct, frozen=True):
     """per_s: fragments asked for. taken: from sending to reply; longest waits are the client's.
-    memory: of the worker, from before the load to its end. published: versions; swaps: how often the
-    worker changed to the newest; behind: versions that it lacked at last.
-    errors, dropped: faults and log rows that the node counted. busy: the client's share of its
-    core."""
+    memory: of the worker, from before the load to its end. published: versions; swaps: how often
+    the worker changed to the newest; behind: versions that it lacked at last. errors, dropped:
+    faults and log rows that the node counted. busy: the client's share of its core."""
 
     per_s: float
     seconds: float
