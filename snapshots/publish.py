@@ -4,8 +4,8 @@ The order is the safety: ledger, parts, the version (claimed by a create-only wr
 hint that edges poll. After a crash between any two the old bundle is still the one served; what was
 written serves the next try. The version files decide: the hint is rewritten from the highest.
 
-Whoever claims a version carries on the list of erased visitors of the one before it: here, so that
-none who makes a version can leave it out.
+Whoever claims a version carries on the list of erased visitors of the one before it, and the first
+version of a channel those of all others: here, so that none who makes a version can leave it out.
 """
 
 from __future__ import annotations
@@ -240,7 +240,7 @@ def claim(
         manifest = msgspec.structs.replace(
             draft,
             version=free_number(newest, taken),
-            parts=_carrying(store, draft, before),
+            parts=_carrying(store, draft, before, keys),
         )
         check_sizes(manifest.everything, limits or Limits())
         try:
@@ -252,13 +252,26 @@ def claim(
     raise _too_many(store, versions_prefix(draft.channel))
 
 
-def _carrying(store: Store, draft: Manifest, before: Manifest | None) -> tuple[PartRef, ...]:
+def _carrying(
+    store: Store, draft: Manifest, before: Manifest | None, keys: PublicKeys
+) -> tuple[PartRef, ...]:
     """The draft's parts, its list of erased visitors joined with that of the version before."""
-    theirs = before.part(ERASED) if before else None
-    if before is None or theirs in (None, draft.part(ERASED)):
+    theirs, ours = before.part(ERASED) if before else None, draft.part(ERASED)
+    if before and theirs in (None, ours):
         return draft.parts
-    lists = (erased_in(store, before), erased_in(store, draft))
-    return with_part(store, draft.parts, erased_part(merged(lists, draft.created_s)), theirs)
+    if not (listed := erased_before(store, before, keys)):
+        return draft.parts
+    made = erased_part(merged((listed, erased_in(store, draft)), draft.created_s))
+    return with_part(store, draft.parts, made, ours if made.ref == ours else theirs)
+
+
+def erased_before(store: Store, before: Manifest | None, keys: PublicKeys) -> Times:
+    """Who is listed as erased in a channel's newest version. None, for a channel that has none yet:
+    in those of all channels, or who asked would be known again in a new one."""
+    if before is not None:
+        return erased_in(store, before)
+    newest = (history.read_manifest(store, name, keys) for name in history.channels(store))
+    return merged((erased_in(store, one) for one in newest if one is not None), 0.0)
 
 
 def erased_in(store: Store, manifest: Manifest) -> Times:

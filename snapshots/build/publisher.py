@@ -25,7 +25,7 @@ from snapshots.eventfiles import open_events
 from snapshots.history import read_ledger, read_manifest
 from snapshots.keys import PrivateKey, PublicKeys, publisher_in
 from snapshots.manifest import PartRef
-from snapshots.publish import Patched, erased_in
+from snapshots.publish import Patched, erased_before
 from snapshots.store import Store, open_writable
 
 
@@ -52,13 +52,13 @@ class Publisher(NamedTuple):
         return found
 
     def without_erased(self, table: pa.Table, salt: str) -> pa.Table:
-        """The customers, but for those whom the channel's version now lists as erased."""
+        """The customers, but for those who are listed as erased."""
         return without(table, salt, self.erased())
 
     def erased(self) -> Times:
-        """Those whom the channel's version now lists as erased."""
+        """Those whom the channel's version now lists as erased; as `erased_before`."""
         before = read_manifest(self.store, self.channel, self.trusted)
-        return erased_in(self.store, before) if before else {}
+        return erased_before(self.store, before, self.trusted)
 
     def log(self, where: str, name: str) -> Log:
         """The event files at an address, of a folder or a store. name: the playbook's, which makes

@@ -228,6 +228,18 @@ def test_a_promotion_joins_the_lists_of_both_channels() -> None:
     assert channels(store) == ["live", "staging"]
 
 
+def test_a_new_channel_begins_with_the_lists_of_all_others() -> None:
+    store = store_with(b"one")
+    publish_to(store, b"tried", channel="staging")
+    erase(store, ANN)
+    erase(store, BOB, "staging")
+
+    publish_to(store, b"new", channel="summer")
+    reissue.reissue(store, newest_of(store, "live", KEY.public()), "winter", KEY, now_s=LATER_S)
+
+    assert listed(store, "summer") == listed(store, "winter") == {**ANN, **BOB}
+
+
 def test_entries_leave_the_list_with_the_first_version_after_their_time() -> None:
     store = store_with(b"one")
     erase(store, ANN)
