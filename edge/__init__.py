@@ -15,6 +15,7 @@ Read in this order; a module imports only from the ones above it:
     proxies       whose word counts about a visitor's place and address
     keyring       the secrets that sign: a JWKS in, keys out; reloads while serving
     tokens        HS256 JWTs: sign, verify, why not
+    sealing       a profile that only our keys open: AES-SIV by keys derived from those that sign
     cookies       signed cookies: read, verify, write
     choosing      what counts besides the choice there is: signals, places, TC strings
     exposure      the x token: what was served, signed

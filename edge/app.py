@@ -81,6 +81,7 @@ def create_services(
     jar = CookieJar(
         ring,
         path=config.cookies_at,
+        sealed=config.seal_cookies,
         profile_days=config.profile_days,
         consent_days=config.consent_days,
         cached=config.max_tokens_cached,

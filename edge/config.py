@@ -70,6 +70,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cookie_path: Annotated[
         str, about("path of the cookies; empty: the mount; / for ESI and SSI, whose pages carry it")
     ] = ""
+    seal_cookies: Annotated[bool, about("encrypts profiles; both forms are read")] = False
     profile_days: Annotated[
         int,
         about("a visitor who stays away longer is new; at most 390, regulators' 13 months", "days"),

@@ -1,7 +1,8 @@
 """The two cookies: a Cookie header in, what it says out; a choice or a profile in, Set-Cookie out.
 
 A cookie that is broken, foreign, expired or oversized is no cookie, and a reason for the metrics:
-never an error. Both are JWTs that any library can read (`edge.tokens`).
+never an error. Both are JWTs that any library can read (`edge.tokens`), but for a profile that is
+sealed (`edge.sealing`).
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 import msgspec
 from cachetools import LRUCache
 
-from decisions.compact import Packed, fit, unpack
+from decisions.compact import Packed, binary, fit, unpack
 from decisions.consent import NEED_AN_ID, NOTHING, PURPOSES
 from decisions.errors import ProfileError
 from decisions.learn import withdraw
 from decisions.ledger import Dictionary
 from decisions.profile import NOBODY, Profile
-from edge.keyring import KeyRing
+from edge.keyring import Key, KeyRing
+from edge.sealing import Sealer, room
 from edge.tokens import Refusal, sign, timely, verify
 
 PROFILE, CONSENT = "user_interest_score", "consent"
@@ -39,7 +41,7 @@ Word: TypeAlias = Annotated[str, msgspec.Meta(max_length=64)]
 
 
 class ProfileClaims(msgspec.Struct, frozen=True, kw_only=True):
-    """What the profile cookie says; `p` is read by `decisions.compact`."""
+    """What the profile cookie says; `p` is read by `decisions.compact`; text: sealed."""
 
     aud: str
     v: int
@@ -47,7 +49,7 @@ class ProfileClaims(msgspec.Struct, frozen=True, kw_only=True):
     iat: float = 0.0
     exp: float
     nbf: float = 0.0
-    p: Packed
+    p: Packed | str
 
 
 class ConsentClaims(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,7 +124,8 @@ class CookieJar:
     """Reads and writes both cookies, with the keys of the moment and a memory of what it verified.
 
     ring: gives the current keys. path: the mount, or `/` for ESI. secure: only a test over plain
-    HTTP to another host turns it off. cached: consent tokens remembered; a profile token comes
+    HTTP to another host turns it off. sealed: whether profiles are written so that only our keys
+    open them; both forms are read. cached: consent tokens remembered; a profile token comes
     once, for its visit brings the next one. refused: is told the name and the reason of each cookie
     that does not count.
     """
@@ -133,6 +136,7 @@ class CookieJar:
         *,
         path: str = "/_ew",
         secure: bool = True,
+        sealed: bool = False,
         profile_days: int = 390,
         consent_days: int = 182,
         cached: int = 4_096,
@@ -140,6 +144,7 @@ class CookieJar:
     ) -> None:
         self._ring, self._refused = ring, refused
         self._keys = ring()
+        self._sealed, self._sealer = sealed, Sealer()
         flags = "; HttpOnly; Secure; SameSite=Lax" if secure else "; HttpOnly; SameSite=Lax"
         self._tail = f"; Path={path}{flags}".encode()
         self._profile_s, self._consent_s = profile_days * DAY_S, consent_days * DAY_S
@@ -188,14 +193,18 @@ class CookieJar:
 
     def profile(self, token: bytes, names: Dictionary, now_s: float) -> Profile | Refusal:
         """The profile in a cookie, or why there is none."""
-        room = MAX_PROFILE_BYTES - len(PROFILE) - 1
-        claims = _verified(token, self._ring(), room, _PROFILES, "profile")
+        ring, most = self._ring(), MAX_PROFILE_BYTES - len(PROFILE) - 1
+        claims = _verified(token, ring, most, _PROFILES, "profile")
         if not isinstance(claims, Refusal):
             claims = timely(claims.exp, claims.nbf, now_s) or claims
         if isinstance(claims, Refusal):
             return claims
+        packed, visitor = claims.p, claims.sub
         try:
-            return unpack(claims.p, names, claims.sub)
+            if isinstance(packed, Packed):
+                return unpack(packed, names, visitor)
+            opened = self._sealer.open(packed, visitor, ring.by_header[token.partition(b".")[0]])
+            return Refusal.UNOPENED if opened is None else unpack(opened, names, visitor)
         except ProfileError:
             return Refusal.BAD_CLAIMS
 
@@ -234,13 +243,19 @@ class CookieJar:
         visitor = msgspec.json.encode(profile.visitor)
         claims = _PROFILE_CLAIMS % (issued_s, issued_s + self._profile_s, visitor)
         around = len(PROFILE) + len(key.header) + len("=..") + _MAC_CHARACTERS
-        packed = fit(
-            profile,
-            names,
-            aim=(AIM_PROFILE_BYTES - around) * 3 // 4 - len(claims) - 1,
-            limit=(MAX_PROFILE_BYTES - around) * 3 // 4 - len(claims) - 1,
-        )
+        aim = (AIM_PROFILE_BYTES - around) * 3 // 4 - len(claims) - 1
+        limit = (MAX_PROFILE_BYTES - around) * 3 // 4 - len(claims) - 1
+        if self._sealed:
+            packed = self._seal(profile, names, key, aim, limit)
+        else:
+            packed = fit(profile, names, aim=aim, limit=limit)
         return self._set(PROFILE, sign(claims + packed + b"}", key), self._profile_s)
+
+    def _seal(self, profile: Profile, names: Dictionary, key: Key, aim: int, limit: int) -> bytes:
+        """The claim `p` as sealed text, in quotes. aim, limit: its bytes."""
+        aim, limit = room(aim - len('""')), room(limit - len('""'))
+        packed = fit(profile, names, aim=aim, limit=limit, encoded=binary)
+        return b'"%b"' % self._sealer.seal(packed, profile.visitor, key)
 
     def write_choice(self, choice: Choice, now_s: float) -> bytes:
         """The Set-Cookie value that keeps a consent choice, for as long as one counts from when it

@@ -26,6 +26,7 @@ class Refusal(enum.StrEnum):
     WRONG_AUDIENCE = "wrong_audience"
     WRONG_VERSION = "wrong_version"
     BAD_CLAIMS = "bad_claims"
+    UNOPENED = "unopened"  # sealed for another visitor, or by another key
     EXPIRED = "expired"
     NOT_YET = "not_yet"
 

@@ -36,6 +36,17 @@ KEY, OLD = key_of("2026-11", b"1" * 32), key_of("2025-11", b"2" * 32)
 RING = KeyRing((KEY, OLD))
 ALL = Choice(FUNCTIONAL | ANALYTICS | PERSONALIZATION | MARKETING, NOW_S, "banner", "2026-11")
 KNOWN = Profile(visitor=VISITOR, seen_s=NOW_S, visits=3, cart=Cart(2, 5.0, NOW))
+RICH = msgspec.structs.replace(
+    KNOWN,
+    interests={key: 20.123456 - number for number, key in enumerate(KEYS[:20])},
+    at_s=NOW_S - 5,
+    recent=tuple(2**32 - 1 - number for number in range(8)),
+    caps={f"rule-{number}": (NOW - 40_000, NOW - 100) for number in range(5)},
+    measures={
+        f"measure-{number}": {"": tuple((NOW - step * n, 7) for n in range(7, -1, -1))}
+        for number, step in enumerate((450, 10_800, 75_600))
+    },
+)
 CLAIMS: dict[str, Any] = {
     "aud": "profile",
     "v": FORMAT,
@@ -306,19 +317,7 @@ def test_no_profile_makes_a_cookie_above_the_limit(profile: Profile) -> None:
 
 
 def test_a_rich_profile_stays_within_the_aim() -> None:
-    weights = {key: 20.123456 - number for number, key in enumerate(KEYS[:20])}
-    rich = msgspec.structs.replace(
-        KNOWN,
-        interests=weights,
-        at_s=NOW_S - 5,
-        recent=tuple(2**32 - 1 - number for number in range(8)),
-        caps={f"rule-{number}": (NOW - 40_000, NOW - 100) for number in range(5)},
-        measures={
-            f"measure-{number}": {"": tuple((NOW - step * n, 7) for n in range(7, -1, -1))}
-            for number, step in enumerate((450, 10_800, 75_600))
-        },
-    )
-    assert len(JAR.write_profile(rich, NAMES, NOW_S).partition(b";")[0]) <= AIM_PROFILE_BYTES
+    assert len(JAR.write_profile(RICH, NAMES, NOW_S).partition(b";")[0]) <= AIM_PROFILE_BYTES
 
 
 # The header.
