@@ -182,7 +182,8 @@ class Intake:
             # A new id with it: rows must not tie the next person at this device to this one.
             self.log(visit)
             visit.profile = signed_out(visit.profile, self._new_id(visit.now_s), event.id)
-            self.begin(visit)
+            # Without a campaign: whoever signed out came by it, not who comes next.
+            visit.profile = begin(visit.profile, visit.choice.grants, visit.now_s, "")
         return TAKEN
 
     def _learn(self, visit: Visit, event: Event, lesson: Lesson) -> None:
