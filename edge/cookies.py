@@ -80,6 +80,7 @@ class Choice(msgspec.Struct, frozen=True):
 
 
 NO_CHOICE = Choice()
+_FOREIGN = (Refusal.MALFORMED, Refusal.OVERSIZED)  # of a cookie that is no token of ours
 
 
 class _Audience(msgspec.Struct, frozen=True):
@@ -158,7 +159,8 @@ class CookieJar:
         denied: int = 0,
         unasked: Choice = NO_CHOICE,
     ) -> tuple[Choice, Profile]:
-        """The first good cookie of each name; `unasked` and NOBODY without one.
+        """The first good cookie of each name; `unasked` and NOBODY without one. A choice that does
+        not count (any more) is none, and not `unasked` either.
 
         denied: purposes that count as not granted, whatever was chosen. The profile holds nothing
         of purposes that are not granted, and without a grant that needs an id its cookie is not
@@ -176,6 +178,8 @@ class CookieJar:
                 choice = chosen.without(lost) if lost else chosen
                 break
             self._refused(CONSENT, chosen)
+            if chosen not in _FOREIGN:
+                choice = NO_CHOICE  # it may have been a no
         if not choice.grants & NEED_AN_ID:
             return choice, profile
         for token in found(header, PROFILE):

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from decisions.consent import ANALYTICS, FUNCTIONAL, MARKETING, PERSONALIZATION
 from edge.choosing import SEC_GPC, Terms, from_tc_string, must_ask, terms_of
 from edge.config import Config
-from edge.cookies import NO_CHOICE, Choice
+from edge.cookies import NO_CHOICE, Choice, CookieJar
 from edge.errors import Refused
+from edge.keyring import KeyRing, key_of
 from tests.decisions.tcstrings import DAY_S, MADE_S, encode, publisher, said
 from tests.edge.shop import NOW_S, Shop
 
@@ -277,6 +278,23 @@ async def test_an_erasure_does_not_turn_a_no_into_what_holds_until_one(tmp_path:
     told = (await browser.send("GET", "/_ew/v1/consent")).json()
     assert (told["grants"], told["how"], told["ask"]) == ([], "erasure", False)
     assert await browser.view("shoes", 6) == "<h1>Welcome</h1>"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("key", ["test-0", "test-1"])
+async def test_a_no_whose_key_was_retired_does_not_turn_into_what_holds_until_one(key: str) -> None:
+    shop = Shop(opt_out_grants=UNTIL_A_NO, consent_days=365)
+    ring = KeyRing((key_of(key, b"o" * 32),))
+    no = CookieJar(lambda: ring).write_choice(Choice(0, NOW_S, "banner"), NOW_S)
+    browser = shop.browser(**CALIFORNIA)
+    browser.cookies["consent"] = no.partition(b";")[0].decode().removeprefix("consent=")
+
+    assert await browser.view("shoes", 6) == "<h1>Welcome</h1>"
+    told = (await browser.send("GET", "/_ew/v1/consent")).json()
+    assert (told["grants"], told["ask"]) == ([], True)
+
+    browser.cookies["consent"] = "somebody-elses"
+    assert await browser.view("shoes", 6) == "<p>Shoes</p>"
 
 
 @pytest.mark.anyio
