@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from decisions.playbook import WrittenPlaybook
 from decisions.rehearsal import rehearse
 from decisions.schema import BUILT_IN, TYPES
 from decisions.templates import parse
+from edge.cli import main
 from snapshots.build import read_playbook
 
 ROOT = Path(__file__).parent.parent
@@ -75,8 +77,35 @@ def documented(tmp_path: Path) -> WrittenPlaybook:
 
 def test_the_examples_are_a_playbook_that_passes_its_own_tests(documented: WrittenPlaybook) -> None:
     results = rehearse(compile_playbook(documented), documented.tests, 1_795_000_000.0)
-    assert len(results) == 6
+    assert len(results) == 8
     assert [str(d) for result in results for d in (*result.differences, *result.faults)] == []
+
+
+@pytest.mark.parametrize(
+    ("facts", "said"),
+    [
+        (
+            "{lists: {wish_list: ['4711']}, measures: {searched: {coffee: 2}},"
+            " session: {campaign: spring}}",
+            "teaser: hero/wanted (MATCH, rule still-wanted)\n",
+        ),
+        (
+            "{interest: {acme: 55.0}, measures: {last_order: -40d}}",
+            "teaser: hero/acme (MATCH, rule acme)\n",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("documented")
+def test_decide_takes_what_events_teach_as_tests_do(
+    facts: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(facts))
+    assert main(["decide", str(tmp_path), "--slot", "teaser", "--facts", "-"]) == 0
+    assert capsys.readouterr().out == said
 
 
 @pytest.mark.parametrize("kind", ["html", "json"])

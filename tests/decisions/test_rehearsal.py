@@ -17,6 +17,7 @@ from decisions.playbook import (
 from decisions.program import Program
 from decisions.reasons import Reason
 from decisions.rehearsal import Rehearsed, moment_s, rehearse
+from tests.decisions.written import SETTINGS as WRITTEN
 from tests.decisions.written import playbook, rule
 
 NOW_S = 1_795_000_000.0
@@ -186,3 +187,69 @@ def test_moments_are_relative_dates_or_times() -> None:
     assert moment_s("1970-01-01T01:00:00+01:00", 0.0) == 0.0
     with pytest.raises(ValueError, match="expected a time"):
         moment_s("soon", 0.0)
+
+
+LEARNT = [
+    rule("spent", 'measures.spent["shoes"] >= 99.5 && measures.viewed >= 3', show="hero/shoes"),
+    rule("wished", '"4711" in lists.wishes && session.campaign == "spring"', show="hero/loyal"),
+    rule("brand", 'interest.brand["acme"] >= 40.0', show="hero/loyal"),
+    rule("away", 'now - measures.bought > duration("24h")', show="hero/loyal"),
+]
+
+
+@pytest.fixture(scope="module")
+def learning() -> Program:
+    """A program with measures, a list, interest in brands, and what a session came by."""
+    gain = {"on": "product_view", "interest": {"key": "brand", "add": 1}}
+    return compile_playbook(
+        playbook(
+            rules=LEARNT,
+            fragments={"hero/cart": ""},
+            signals=[*WRITTEN["signals"], gain],
+            lists={"wishes": {"add": "article_read"}},
+            measures={
+                "spent": {"sum": "price", "of": "purchase", "per": "category"},
+                "viewed": {"count": "product_view", "within": "1h"},
+                "bought": {"last": "purchase"},
+            },
+        )
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ({"measures": {"spent": {"shoes": 120}, "viewed": 3}}, "hero/shoes"),
+        ({"measures": {"spent": {"shoes": 99.4}, "viewed": 3}}, "hero/welcome"),
+        ({"measures": {"spent": {"shoes": 120}}}, "hero/welcome"),
+        ({"lists": {"wishes": ["4711"]}, "session": {"campaign": "spring"}}, "hero/loyal"),
+        ({"lists": {"wishes": ["4711"]}}, "hero/welcome"),
+        ({"interest": {"acme": 40.0}}, "hero/loyal"),
+        ({"interest.brand": {"acme": 40.0}}, "hero/loyal"),
+        ({"measures": {"bought": "-25h"}}, "hero/loyal"),
+        ({"measures": {"bought": "-23h"}}, "hero/welcome"),
+    ],
+)
+def test_what_events_teach_may_be_given(
+    learning: Program, given: dict[str, Any], shown: str
+) -> None:
+    result = run(learning, given=given, grants=["personalization"], expect={"hero": shown})
+    assert (result.differences, result.faults) == ((), ())
+    result = run(learning, given=given, expect={"hero": "hero/welcome"})
+    assert result.passed
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"measures": {"spend": 1.0}}, "unknown attribute measures.spend, did you mean"),
+        ({"measures": {"viewed": {"shoes": 1}}}, "expected measures.viewed to be of type int"),
+        ({"lists": {"wishes": "4711"}}, "expected lists.wishes to be of type set"),
+        ({"interest": {"brand": {"acme": 50.0}}}, "unknown member brand of interest"),
+    ],
+)
+def test_what_no_measure_or_list_can_be_is_a_fault(
+    learning: Program, given: dict[str, Any], message: str
+) -> None:
+    (fault,) = run(learning, given=given, expect={"hero": "hero/welcome"}).faults
+    assert message in fault.message
