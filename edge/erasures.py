@@ -16,6 +16,7 @@ import os
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from edge.errors import NotKept
 from snapshots.erased import Times, merged
@@ -26,27 +27,39 @@ _RECORD = struct.Struct("<QQ")
 Seen = tuple[int, int, int]  # time, inode and size of the file that was read
 
 
+class _Look(NamedTuple):
+    """What was read of the file, and until where. last: the record that ends there."""
+
+    seen: Seen | None
+    waiting: Times
+    last: bytes
+    end: int
+
+
+_NOTHING = _Look(None, {}, b"", 0)
+
+
 class Erasures:
     """The file of one node. clock: seconds since the epoch."""
 
     def __init__(self, cache: Path, clock: Callable[[], float]) -> None:
         self._cache, self._path, self._clock = cache, cache / FILE, clock
-        self._seen: Seen | None = None
-        self._waiting: Times = {}
+        self._look = _NOTHING
 
     def waiting(self) -> Times:
         """Hash → when it was asked for; the same value while nothing changes, and as cheap as a
         look at the file's status. A file that cannot be read changes nothing."""
+        look = self._look
         try:
             status = self._path.stat()
             seen = status.st_mtime_ns, status.st_ino, status.st_size
-            if seen != self._seen:
-                self._waiting, self._seen = self._read(), seen
+            if seen != look.seen:
+                self._look = self._read_on(look, seen)
         except FileNotFoundError:
-            self._waiting, self._seen = {}, None
+            self._look = _NOTHING
         except OSError:
             pass
-        return self._waiting
+        return self._look.waiting
 
     def add(self, times: Times) -> None:
         """Keeps them, on the disk itself. Raises NotKept; then none was kept."""
@@ -89,16 +102,35 @@ class Erasures:
             unfinished.replace(self._path)
 
     def _read(self) -> Times:
-        raw = self._path.read_bytes()
+        return _times(self._path.read_bytes(), self._clock())
+
+    def _read_on(self, look: _Look, seen: Seen) -> _Look:
+        """The next look: into a file that only grew, at no more than what is new. It did, if it is
+        the same one and the last record stands where it stood."""
+        with self._path.open("rb") as file:
+            file.seek(max(look.end - _RECORD.size, 0))
+            grew = look.seen is not None and look.seen[1] == seen[1]
+            if not grew or file.read(_RECORD.size) != look.last:
+                look = _NOTHING
+                file.seek(0)
+            raw = file.read()
         whole = len(raw) // _RECORD.size * _RECORD.size
-        rows = ({hash_: at_s} for hash_, at_s in _RECORD.iter_unpack(raw[:whole]))
-        return merged(rows, self._clock())
+        last = raw[:whole][-_RECORD.size :] or look.last
+        known, news = look.waiting, _times(raw, self._clock())
+        later = {hash_: max(at_s, known.get(hash_, 0)) for hash_, at_s in news.items()}
+        return _Look(seen, {**known, **later}, last, look.end + whole)
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         with (self._cache / LOCK).open("w") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
+
+
+def _times(raw: bytes, now_s: float) -> Times:
+    whole = len(raw) // _RECORD.size * _RECORD.size
+    rows = ({hash_: at_s} for hash_, at_s in _RECORD.iter_unpack(raw[:whole]))
+    return merged(rows, now_s)
 
 
 def _private(path: str, flags: int) -> int:

@@ -9,12 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from edge import erasures as erasures_module
 from edge.admin import Admin
 from edge.config import Config
 from edge.erasures import FILE, UNFINISHED, Erasures, oldest_s
 from edge.errors import NotKept
 from snapshots.bundle import unpack
-from snapshots.erased import KEEP_S, Erased, erased_part
+from snapshots.erased import KEEP_S, Erased, Times, erased_part
 from tests.edge.shop import NOW_S, Clock, snapshot
 from tests.edge.test_admin import GOOD, ask
 
@@ -45,6 +46,55 @@ def test_a_record_that_a_crash_left_half_written_hides_no_other(tmp_path: Path) 
 
     assert erasures.waiting() == {1: NOW, 2: NOW}
     assert (tmp_path / FILE).stat().st_size == 32
+
+
+def test_of_a_file_that_grew_only_what_is_new_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, other = Erasures(tmp_path, Clock()), Erasures(tmp_path, Clock())
+    one.add(dict.fromkeys(range(1, 101), NOW))
+    assert len(other.waiting()) == 100
+    read: list[int] = []
+    whole = erasures_module._times
+
+    def counted(raw: bytes, now_s: float) -> Times:
+        read.append(len(raw))
+        return whole(raw, now_s)
+
+    monkeypatch.setattr(erasures_module, "_times", counted)
+
+    one.add({101: NOW, 7: NOW + 9})
+
+    assert other.waiting() == dict.fromkeys(range(1, 102), NOW) | {7: NOW + 9}
+    assert read == [32]
+
+
+@pytest.mark.parametrize("listed", [{1: NOW}, {3: NOW}, {1: NOW, 2: NOW, 3: NOW}])
+def test_a_file_that_was_let_go_of_and_grew_again_is_read_anew(
+    tmp_path: Path, listed: dict[int, int]
+) -> None:
+    one, other = Erasures(tmp_path, Clock()), Erasures(tmp_path, Clock())
+    one.add({1: NOW, 2: NOW, 3: NOW})
+    assert len(other.waiting()) == 3
+
+    one.settle(listed.get)
+    one.add({4: NOW, 5: NOW, 6: NOW})
+
+    assert other.waiting() == Erasures(tmp_path, Clock()).waiting()
+    assert set(other.waiting()) == {1, 2, 3, 4, 5, 6} - set(listed)
+
+
+def test_what_was_taken_back_by_a_disk_that_refused_is_not_kept(tmp_path: Path) -> None:
+    one, other = Erasures(tmp_path, Clock()), Erasures(tmp_path, Clock())
+    one.add({1: NOW, 2: NOW})
+    assert len(other.waiting()) == 2
+    with (tmp_path / FILE).open("ab") as file:
+        file.truncate(16)
+    assert other.waiting() == {1: NOW}
+
+    one.add({3: NOW})
+
+    assert other.waiting() == {1: NOW, 3: NOW}
 
 
 def test_what_a_snapshot_lists_is_let_go_and_the_rest_stays(tmp_path: Path) -> None:
@@ -106,11 +156,11 @@ def test_a_file_that_cannot_be_read_changes_nothing(
     erasures.add({1: NOW})
     known = erasures.waiting()
 
-    def broken(_: Path) -> bytes:
+    def broken(*_: object) -> bytes:
         raise OSError(5, "Input/output error")
 
     Erasures(tmp_path, Clock()).add({2: NOW})
-    monkeypatch.setattr(Path, "read_bytes", broken)
+    monkeypatch.setattr(Path, "open", broken)
 
     assert erasures.waiting() is known
 
