@@ -15,7 +15,7 @@ from typing import Any
 
 from decisions.consent import PURPOSES
 from decisions.plainly import words
-from decisions.schema import BUILT_IN, TIMESTAMP
+from decisions.schema import TIMESTAMP, Schema
 from edge.access import Access, Profiled, Recognised
 from edge.problems import Headers
 from edge.wire import ConsentReply
@@ -56,7 +56,6 @@ NOT_LOGGED = (
     "<p>Nothing of what you do here is written down, but for what you choose about this, as a "
     "proof of it.</p>"
 )
-_MOMENTS = {attribute.name for attribute in BUILT_IN if attribute.type == TIMESTAMP}
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -77,14 +76,14 @@ ask for it, and to look at it stores nothing.</p>
 """
 
 
-def page(told: Access) -> str:
-    """The whole page."""
+def page(told: Access, schema: Schema) -> str:
+    """The whole page. schema: the program's, which says what is a moment."""
     sections = [
         ("What you allowed", _choice(told.choice, told.unused)),
-        ("On this device", _profile(told.profile)),
+        ("On this device", _profile(told.profile, schema)),
         ("In the site's log", LOGGED if told.logged else NOT_LOGGED),
-        ("As a customer", _customer(told.customer)),
-        ("What this request tells", _request(told)),
+        ("As a customer", _customer(told.customer, schema)),
+        ("What this request tells", _request(told, schema)),
         ("Why you see what you see", _slots(told)),
         ("How long, and what you can do", _rights(told)),
     ]
@@ -113,13 +112,13 @@ def _choice(choice: ConsentReply, unused: list[str]) -> str:
     return said + _table((escape(name), escape(use)) for name, use in rows)
 
 
-def _profile(profile: Profiled | None) -> str:
+def _profile(profile: Profiled | None, schema: Schema) -> str:
     if profile is None:
         return "<p>No profile was read: there is none, or nothing that you allowed needs one.</p>"
     rows = [
         ("the number that stands for this browser", f"<code>{escape(profile.visitor)}</code>"),
         ("last changed", moment(profile.changed)),
-        *_rows(profile.facts),
+        *_rows(profile.facts, schema),
     ]
     if profile.seen:
         seen = ", ".join(map(moment, profile.seen))
@@ -133,7 +132,7 @@ def _profile(profile: Profiled | None) -> str:
     return "<p>A signed cookie on this device, and nowhere else.</p>" + _table(rows)
 
 
-def _customer(customer: Recognised | None) -> str:
+def _customer(customer: Recognised | None, schema: Schema) -> str:
     if customer is None:
         return "<p>You are not known as a customer here.</p>"
     if customer.signed_in:
@@ -143,12 +142,12 @@ def _customer(customer: Recognised | None) -> str:
         said += "Whatever a shared device must not show is not told here.</p>"
     if not customer.facts:
         return said + "<p>Nothing else is known.</p>"
-    return said + _table(_rows(customer.facts))
+    return said + _table(_rows(customer.facts, schema))
 
 
-def _request(told: Access) -> str:
+def _request(told: Access, schema: Schema) -> str:
     said = "<p>It comes anew with each request, and is not kept in your profile.</p>" + _table(
-        _rows(told.request)
+        _rows(told.request, schema)
     )
     if told.tags:
         said += f"<p>What fits you just now: {escape(', '.join(told.tags))}.</p>"
@@ -172,16 +171,17 @@ def _rights(told: Access) -> str:
     )
 
 
-def _rows(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
-    return [(_label(name), _value(name, value)) for name, value in facts.items()]
+def _rows(facts: Mapping[str, Any], schema: Schema) -> list[tuple[str, str]]:
+    kinds = ((name, value, schema.attributes[name].type) for name, value in facts.items())
+    return [(_label(name), _value(value, kind)) for name, value, kind in kinds]
 
 
 def _label(name: str) -> str:
     return escape(words(name))
 
 
-def _value(name: str, value: Any) -> str:
-    if name in _MOMENTS:
+def _value(value: Any, kind: str) -> str:
+    if kind == TIMESTAMP:
         return moment(value)
     if isinstance(value, bool):
         return "yes" if value else "no"

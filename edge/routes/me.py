@@ -39,7 +39,7 @@ def tell(services: Services, scope: Scope, headers: dict[bytes, bytes], _: bytes
     if not exchange.prefers_html(headers):
         reply = answers.json_reply(services, told, started_ns)
         return Reply(reply.status, [*reply.headers, _VARY], reply.body)
-    body = access_page.page(told).encode("utf-8", "replace")
+    body = access_page.page(told, serving.program.schema).encode("utf-8", "replace")
     personal = answers.personal(services, started_ns, len(body))
     return Reply(200, [*access_page.HEADERS, *personal, _VARY], body)
 

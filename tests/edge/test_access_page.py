@@ -56,6 +56,17 @@ async def test_pages_of_other_sites_are_told_nothing(headers: dict[str, str], st
             assert problem(reply)[1] == "foreign-origin"
 
 
+async def test_a_moment_that_the_playbook_declares_is_told_as_one() -> None:
+    last = {"last_view": {"last": "product_view"}}
+    browser = await shopper(Shop(Served(snapshot(measures=last))))
+
+    text = await page(browser)
+
+    row = "what was counted as “last_view”</th><td><time datetime="
+    assert row in text
+    assert f"{NOW_S:.0f}" not in text
+
+
 class Texts(HTMLParser):
     """The tags of a page, and its text."""
 
