@@ -1,19 +1,19 @@
 """The secrets that sign: a JWKS in; the key that signs and those that verify out.
 
-The first key signs, all verify: a rotation puts a new key first and drops the old one when the
-last cookie it signed is past its date. Nothing here prints a secret.
+The first key signs, all verify. A rotation that logs nobody out gives every edge the new key as one
+that only verifies, then puts it first, and drops the old one when the last cookie it signed is past
+its date. Nothing here prints a secret.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
+from decisions.base64url import decode64, encode64
 from edge.errors import CannotServe
 
 MIN_SECRET_BYTES = 32  # RFC 7518 §3.2: as long as the hash at least
@@ -68,7 +68,7 @@ class Key:
 def key_of(kid: str, secret: bytes) -> Key:
     """A key that signs under `kid`, in the header that PyJWT would write too."""
     header = msgspec.json.encode({"alg": "HS256", "kid": kid, "typ": "JWT"})
-    return Key(kid, secret, base64.urlsafe_b64encode(header).rstrip(b"="))
+    return Key(kid, secret, encode64(header))
 
 
 class KeyRing:
@@ -111,6 +111,16 @@ class KeyRing:
         """The ring with a new key that signs from now on."""
         return KeyRing((key_of(kid, secret), *self.keys))
 
+    def added(self, kid: str, secret: bytes) -> KeyRing:
+        """The ring with a new key that only verifies."""
+        return KeyRing((*self.keys, key_of(kid, secret)))
+
+    def led_by(self, kid: str) -> KeyRing | None:
+        """The ring whose key of that name signs; None if there is none."""
+        if (first := self.by_kid.get(kid)) is None:
+            return None
+        return KeyRing((first, *(key for key in self.keys if key is not first)))
+
     def without(self, kid: str) -> KeyRing | None:
         """The ring without a key that only verifies; None if there is none of that name."""
         rest = tuple(key for key in self.keys if key.kid != kid)
@@ -124,10 +134,10 @@ def _key(jwk: _Jwk, place: str) -> Key:
             f"expected key {jwk.kid!r} to be oct, HS256 and for sig,"
             f" got {jwk.kty}, {jwk.alg}, {jwk.use} - at {place}"
         )
-    try:
-        secret = base64.b64decode(jwk.k + "=" * (-len(jwk.k) % 4), b"-_", validate=True)
-    except (binascii.Error, ValueError):
-        raise CannotServe(f"expected k of {jwk.kid!r} in base64url - at {place}") from None
+    secret = decode64(jwk.k.encode()) if jwk.k.isascii() else None
+    if secret is None:
+        what = f"expected k of {jwk.kid!r} in base64url, unpadded"
+        raise CannotServe(f"{what} - at {place}")
     if len(secret) < MIN_SECRET_BYTES:
         raise CannotServe(
             f"expected at least {MIN_SECRET_BYTES} bytes in {jwk.kid!r}, got {len(secret)}"
@@ -144,7 +154,7 @@ def own(ring: KeyRing, place: str) -> KeyRing:
 
 
 def _spelt(secret: bytes) -> str:
-    return base64.urlsafe_b64encode(secret).decode().rstrip("=")
+    return encode64(secret).decode()
 
 
 class KeyFile:

@@ -1,4 +1,4 @@
-"""`edgewise keys new|rotate|retire DIR`: what signs cookies, sign-ins and bundles."""
+"""`edgewise keys new|add|rotate|retire DIR`: what signs cookies, sign-ins and bundles."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edge import publishing
 from edge.errors import CannotServe, SettingError
-from edge.keyring import DEMO_PREFIX, KeyFile, KeyRing, key_of
+from edge.keyring import DEMO_PREFIX, MAX_KEYS, KeyFile, KeyRing, key_of
 from edge.worker import COOKIE_FILE, IDENTIFY_FILE
 from snapshots import keys as publisher
 
@@ -30,11 +30,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """What to do, and where."""
     parser.add_argument(
         "action",
-        choices=["new", "rotate", "retire"],
-        help="make all keys; make a newer one of one kind; take an old one away",
+        choices=["new", "add", "rotate", "retire"],
+        help="make all keys; one more that only verifies; one that signs; take an old one away",
     )
     parser.add_argument("directory", metavar="DIR", type=Path, help="the folder of the keys")
-    parser.add_argument("kid", nargs="?", metavar="KID", help="the key to retire")
+    parser.add_argument(
+        "kid", nargs="?", metavar="KID", help="the key to retire, or that signs now"
+    )
     parser.add_argument(
         "--of", choices=list(WHOSE), default="cookie", help="which kind (default cookie)"
     )
@@ -46,16 +48,19 @@ def run(arguments: argparse.Namespace) -> int:
     """Makes, rotates or retires, and says what lies where."""
     directory, of = arguments.directory, arguments.of
     path = directory / WHOSE[of]
-    if (arguments.action == "retire") != bool(arguments.kid):
-        raise SettingError("expected a KID with retire, and only there - at keys")
+    _check(arguments)
     if arguments.action == "new":
         create(directory, demo=arguments.demo)
         facts = {str(directory / name): purpose for name, purpose in ADVICE.items()}
         said = "\n".join(f"{name}  {purpose}" for name, purpose in facts.items())
         print(publishing.told(arguments, said, facts))
         return 0
-    if arguments.action == "rotate":
-        kid = rotate(directory, of)
+    if arguments.action == "add":
+        kid = add(directory, of)
+        said = f"{path}: {kid} verifies.\n{_ADDED}, then: edgewise keys rotate {directory} {kid}"
+        said += "" if of == "cookie" else f" --of {of}"
+    elif arguments.action == "rotate":
+        kid = rotate(directory, of, arguments.kid)
         said = f"{path}: {kid} signs from now on; the others still count.\n{_next(of)}"
     else:
         kid = arguments.kid
@@ -64,6 +69,19 @@ def run(arguments: argparse.Namespace) -> int:
     facts = {"action": arguments.action, "of": of, "kid": kid, "file": str(path)}
     print(publishing.told(arguments, said, facts))
     return 0
+
+
+_ADDED = "Copy the file to every edge"
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Raises SettingError for words that do not belong together."""
+    action, of, kid = arguments.action, arguments.of, arguments.kid
+    if (action == "retire" and not kid) or (action in ("new", "add") and kid):
+        raise SettingError("expected a KID with retire, perhaps with rotate - at keys")
+    if of == "publisher" and (action == "add" or (action == "rotate" and kid)):
+        what = "expected a publisher's key to sign when the next bundle is built: rotate alone"
+        raise SettingError(f"{what} - at keys")
 
 
 def _next(of: str) -> str:
@@ -86,15 +104,41 @@ def create(directory: Path, *, demo: bool = False) -> None:
         _write(directory / name, ring.encode())
 
 
-def rotate(directory: Path, of: str = "cookie") -> str:
-    """A newer key in front of those that verify; its name. Raises CannotServe, KeysRefused."""
+def add(directory: Path, of: str = "cookie") -> str:
+    """One more key, which only verifies, so that edges know it before it signs; its name. Raises
+    CannotServe."""
+    path = directory / WHOSE[of]
+    ring = _with_room(path)
+    kid = _kid(demo=ring.is_demo)
+    _rewrite(path, ring.added(kid, secrets.token_bytes(SECRET_BYTES)))
+    return kid
+
+
+def rotate(directory: Path, of: str = "cookie", kid: str | None = None) -> str:
+    """The key of that name, or else a newer one, in front of those that verify; its name. Raises
+    CannotServe, KeysRefused."""
     if of == "publisher":
         return publisher.rotate_keys(directory).kid
     path = directory / WHOSE[of]
-    ring = KeyFile(path).ring
-    kid = _kid(demo=ring.is_demo)
-    _rewrite(path, ring.rotated(kid, secrets.token_bytes(SECRET_BYTES)))
+    if kid:
+        known = KeyFile(path).ring
+        ring = known.led_by(kid)
+        if ring is None:
+            raise CannotServe(f"expected one of {', '.join(known.by_kid)}, got {kid} - at {path}")
+    else:
+        known = _with_room(path)
+        kid = _kid(demo=known.is_demo)
+        ring = known.rotated(kid, secrets.token_bytes(SECRET_BYTES))
+    _rewrite(path, ring)
     return kid
+
+
+def _with_room(path: Path) -> KeyRing:
+    """The ring of a file. Raises CannotServe for one that holds as many keys as an edge takes."""
+    ring = KeyFile(path).ring
+    if len(ring.keys) >= MAX_KEYS:
+        raise CannotServe(f"expected fewer than {MAX_KEYS} keys, retire one first - at {path}")
+    return ring
 
 
 def retire(directory: Path, of: str, kid: str) -> None:

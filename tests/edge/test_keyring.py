@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.errors import CannotServe
-from edge.keyring import KeyFile, KeyRing, key_of
+from edge.keyring import MAX_KEYS, KeyFile, KeyRing, key_of
 
 ONE, TWO = key_of("one", b"1" * 32), key_of("two", b"2" * 32)
 RING = KeyRing((ONE, TWO))
+ONES = "MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE"
 
 
 def test_the_first_key_signs_and_all_are_known() -> None:
@@ -41,6 +42,17 @@ def test_rotation_puts_a_new_key_first() -> None:
     assert rotated.signing.kid == "three"
 
 
+def test_a_key_that_is_added_only_verifies_until_it_is_put_first() -> None:
+    ring = RING.added("three", b"3" * 32)
+    assert [key.kid for key in ring.keys] == ["one", "two", "three"]
+    assert ring.signing is ONE
+    led = ring.led_by("three")
+    assert led is not None
+    assert [key.kid for key in led.keys] == ["three", "one", "two"]
+    assert led.signing.secret == b"3" * 32
+    assert ring.led_by("four") is None
+
+
 def test_a_secret_is_never_printed() -> None:
     assert repr(ONE) == "Key('one')"
     assert "111" not in repr(RING.keys)
@@ -55,7 +67,7 @@ def jwk(**changes: str) -> dict[str, str]:
     return {
         "kty": "oct",
         "kid": "one",
-        "k": "MTExMTExMTExMTExMTExMTExMTExMTExMTExMTExMTE",
+        "k": ONES,
     } | changes
 
 
@@ -69,6 +81,10 @@ def jwk(**changes: str) -> dict[str, str]:
         ([jwk(k="MTEx")], "expected at least 32 bytes in 'one', got 3"),
         ([jwk(k="*" * 43)], "expected k of 'one' in base64url"),
         ([jwk(k="é" * 43)], "expected k of 'one' in base64url"),
+        ([jwk(k=ONES + "=")], "expected k of 'one' in base64url, unpadded"),
+        ([jwk(k=ONES[:-1] + "F")], "expected k of 'one' in base64url, unpadded"),
+        ([jwk(k=ONES[:-2] + "+E")], "expected k of 'one' in base64url, unpadded"),
+        ([jwk(kid=f"k{number}") for number in range(MAX_KEYS + 1)], "expected a JWKS of oct keys"),
         ([jwk(kid="")], "expected a JWKS of oct keys"),
         ([jwk(), jwk()], "expected each kid once"),
         ([{"kty": "oct"}], "missing required field"),
