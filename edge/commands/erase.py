@@ -24,6 +24,7 @@ from snapshots.manifest import Manifest
 from snapshots.reissue import erase
 
 DAY_S = 86_400
+END_S = 2**32  # the list has no room for a later second
 DAYS = 30  # a timer that stood still for longer is noticed by what nodes say of the oldest
 
 
@@ -103,6 +104,8 @@ def _times(arguments: argparse.Namespace, salt: str, now_s: float) -> Times:
 def _listed(row: Told, subjects: Times) -> Times:
     """Whom a row says to list: who asks in it; a visitor who was a subject. Raises Malformed."""
     if row.type == ERASE:
+        if row.received >= END_S:
+            raise Malformed(f"expected a time before 2106, got {row.received:.0f}")
         customer = [erased.hash_in(row.customer)] if row.customer else []
         return dict.fromkeys([erased.hash_in(row.visitor), *customer], int(row.received))
     if not subjects or not row.customer or not row.visitor:

@@ -123,6 +123,10 @@ def test_every_channel_of_the_store_lists_them_or_the_one_that_is_named(
     ("row", "says"),
     [
         ('{"id":"a","type":"erase","received":"x"}', "Expected `float`, got `str`"),
+        (
+            '{"id":"f","type":"erase","received":4294967296,"visitor":"00000000000000fe"}',
+            "expected a time before 2106, got 4294967296",
+        ),
         ('{"id":"a","type":"erase","received":1}', "expected a hash of 16 hex digits, got ''"),
         (f'{{"id":"a","type":"erase","received":1,"visitor":"{VISITOR}"}}', f"got {VISITOR!r}"),
         (
