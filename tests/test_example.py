@@ -10,6 +10,7 @@ from decisions.compiling import compile_playbook
 from decisions.consent import FUNCTIONAL, PERSONALIZATION
 from decisions.events import Event
 from decisions.learn import begin, learn
+from decisions.measures import measured
 from decisions.profile import NOBODY, Profile, profile_facts
 from decisions.program import Program
 from snapshots.build import read_playbook
@@ -35,8 +36,21 @@ def promo(program: Program, *events: tuple[str, str, str, float]) -> str:
         event = Event(type=type_, id=str(number), at=at_s, item=item, category=category, price=5.0)
         profile = learn(profile, event, program.learning, GRANTS, at_s)
     facts = profile_facts(profile, GRANTS, NOW_S, program.learning.half_life_s)
+    facts |= measured(profile, program.learning.measures, NOW_S)
     flat = program.gate.flat(facts, GRANTS, NOW_S)
     return program.decide("promo", flat).fragment
+
+
+def test_a_heart_on_the_roses_counts_until_it_is_taken_back(program: Program) -> None:
+    heart, back = ("wish", ROSES, "floral", 1.0), ("unwish", ROSES, "floral", 0.5)
+    assert promo(program, heart) == "promo/roses"
+    assert promo(program, heart, back) == "promo/none"
+
+
+def test_a_month_of_orders_of_a_hundred_dollars_is_thanked(program: Program) -> None:
+    orders = [("purchase", str(n), "dairy", (20 - n) / 2) for n in range(20)]
+    assert promo(program, *orders[1:]) == "promo/none"  # 95 dollars
+    assert promo(program, *orders) == "promo/delivery"
 
 
 def looks(*days: float) -> list[tuple[str, str, str, float]]:

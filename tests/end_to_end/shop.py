@@ -24,9 +24,12 @@ from tests.edge.nodes import logged
 ALL = "#consent-all"
 NONE = "#consent-none"
 WATCH_SHIFTS = """
-window.__shift = 0;
+window.__moved = [];
 new PerformanceObserver(list => {
-  for (const entry of list.getEntries()) window.__shift += entry.value;
+  const box = ({ x, y, width, height }) => [x, y, width, height].join(' ');
+  for (const { value, sources } of list.getEntries()) window.__moved.push([value, ...sources.map(
+    ({ node, previousRect: was, currentRect: is }) => [
+      node && (node.outerHTML || node.textContent).slice(0, 80), box(was), box(is)].join(' | '))]);
 }).observe({ type: 'layout-shift', buffered: true });
 """
 
@@ -102,9 +105,10 @@ class Visitor:
     def hero(self) -> str:
         return self.page.locator('edge-slot[name="hero"]').inner_text()
 
-    def shifts(self) -> float:
-        """Cumulative layout shift of the page so far."""
-        return float(self.page.evaluate("window.__shift"))
+    def moved(self) -> list[list[Any]]:
+        """The layout shifts of the page so far: how much, and what moved from where to where."""
+        found: list[list[Any]] = self.page.evaluate("window.__moved")
+        return found
 
     def profile(self) -> Profile:
         """What the profile cookie says."""

@@ -35,7 +35,7 @@ def test_browsing_six_products_changes_the_hero_without_a_reload(visitor: Visito
         visitor.page.click("#look .quiet")
     assert until(visitor.page, lambda: visitor.hero() != before, "another hero")
     assert visitor.page.locator(".ew-hero--pet").count() == 1
-    assert visitor.shifts() == 0.0
+    assert visitor.moved() == []
 
 
 def test_signing_in_brings_in_the_segments_of_the_household(visitor: Visitor) -> None:
@@ -48,7 +48,29 @@ def test_signing_in_brings_in_the_segments_of_the_household(visitor: Visitor) ->
     with visitor.visited():
         households.first.click()
     visitor.page.locator(".ew-hero--welcome-back").wait_for(timeout=5_000)
-    assert visitor.shifts() == 0.0
+    assert visitor.moved() == []
+
+
+def test_hearts_change_the_page_at_once_and_leave_with_whoever_signs_out(visitor: Visitor) -> None:
+    visitor.open("/")
+    visitor.choose()
+    visitor.open("/d/pet")
+    visitor.page.click("h1 .heart")
+    visitor.page.locator(".ew-hero--pet").wait_for(timeout=5_000)
+    visitor.open("/p/919766")
+    visitor.page.click(".product .heart")
+    visitor.page.locator(".ew-promo--floral").wait_for(timeout=5_000)
+    assert visitor.profile().preferences == {"pet": 100}
+    assert visitor.profile().lists == {"wishes": ("919766",)}
+    visitor.page.click("#sign-in")
+    with visitor.visited():
+        visitor.page.locator("button.household").first.click()
+    with visitor.visited():
+        visitor.page.click("#sign-in")
+    left = visitor.profile()
+    assert (left.preferences, left.lists, left.interests, left.customer) == ({}, {}, {}, 0)
+    assert visitor.page.locator(".heart[aria-pressed=true]").count() == 0
+    assert visitor.moved() == []
 
 
 def test_withdrawing_consent_brings_back_the_defaults_at_once(visitor: Visitor) -> None:
@@ -144,7 +166,7 @@ def test_a_page_whose_edge_is_gone_keeps_its_own_content(browser: Browser, lonel
     visitor.page.locator("button.picture").first.click()
     visitor.page.wait_for_timeout(1_500)
     assert WELCOME in visitor.hero()
-    assert visitor.shifts() == 0.0
+    assert visitor.moved() == []
     assert visitor.errors == []
     visitor.close()
 
@@ -166,4 +188,4 @@ def test_a_page_whose_edge_hangs_keeps_its_own_content_and_recovers(visitor: Vis
     )
     visitor.page.locator("button.picture").nth(6).click()
     visitor.page.locator(".ew-hero--pet").wait_for(timeout=5_000)
-    assert visitor.shifts() == 0.0
+    assert visitor.moved() == []

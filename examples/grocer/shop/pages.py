@@ -34,7 +34,7 @@ def _layout(title: str, body: str, catalogue: Catalogue, *, category: str = "") 
 <title>{escape(title)} · Field &amp; Larder</title>
 <link rel="icon" href="/static/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/static/shop.css">
-<script async src="/_ew/loader.js" data-events="article_read"></script>
+<script async src="/_ew/loader.js" data-events="article_read wish unwish favourite unfavourite"></script>
 <script src="/static/shop.js" defer></script>
 <script src="/static/why.js" defer></script>
 </head>
@@ -76,9 +76,16 @@ def _add(product: Product) -> str:
     return f'<button type="button" class="add" {_data(product)}>Add</button>'
 
 
+def _heart(product: Product) -> str:
+    return (
+        f'<button type="button" class="heart" data-heart="wish" {_data(product)} aria-pressed="false"'
+        f' aria-label="Save {escape(product.title)} for later">{_icon("heart")}</button>'
+    )
+
+
 def _card(product: Product) -> str:
     return f"""<article class="card">
-<button type="button" class="picture tone-{product.category}" {_data(product)} title="A quick look">{_icon(product.category)}</button>
+<button type="button" class="picture tone-{product.category}" {_data(product)} title="A quick look">{_icon(product.category)}</button>{_heart(product)}
 <h3><a href="/p/{escape(product.id)}">{escape(product.title)}</a></h3>
 <p class="size">{escape(product.size or product.brand)}</p>
 <p class="buy"><span class="price">{_money(product.cents)}</span>{_add(product)}</p>
@@ -109,7 +116,8 @@ def department(catalogue: Catalogue, category: str) -> str:
     shelf = catalogue.shelves[category]
     body = f"""{_slot("hero", "hero/welcome")}{_slot("aisle", "aisle/none")}
 <nav class="crumbs"><a href="/">Home</a> / {escape(shelf.title)}</nav>
-<h1>{escape(shelf.title)}</h1>
+<h1 class="hearted">{escape(shelf.title)} <button type="button" class="heart" data-heart="favourite" data-category="{category}"
+ aria-pressed="false" aria-label="{escape(shelf.title)} is a favourite of mine">{_icon("heart")}</button></h1>
 <div class="grid">{"".join(map(_card, shelf.products))}</div>"""
     return _layout(shelf.title, body, catalogue, category=category)
 
@@ -122,7 +130,7 @@ def product(catalogue: Catalogue, item: Product) -> str:
 <article class="product" {_data(item)}>
 <div class="picture big tone-{item.category}">{_icon(item.category)}</div>
 <div><p class="ew-kicker">{escape(shelf.title)}</p><h1>{escape(item.title)}</h1>
-<p class="size">{escape(about)}</p><p class="price">{_money(item.cents)}</p>{_add(item)}
+<p class="size">{escape(about)}</p><p class="price">{_money(item.cents)}</p><p class="hearted">{_add(item)} {_heart(item)}</p>
 <p class="facts">In the baskets of {item.households:,} households last year.</p></div></article>
 {_slot("promo", "promo/none")}
 <section><h2>More of this</h2><div class="grid">{"".join(others)}</div></section>"""

@@ -68,6 +68,21 @@
     tell('view_item', item(picture.dataset));
   });
 
+  // Hearts: a product that is wished for, a department that is a favourite. They live in this tab, too.
+  const hearts = () => JSON.parse(sessionStorage.getItem('hearts') || '[]');
+  const name = ({ heart, item: id, category }) => heart + ' ' + (id || category);
+  const glow = (beating, button) => button.setAttribute('aria-pressed', beating.includes(name(button.dataset)));
+  document.querySelectorAll('.heart').forEach(button => glow(hearts(), button));
+  addEventListener('click', event => {
+    const button = event.target.closest('.heart');
+    if (!button) return;
+    const { heart, item: id = '', category } = button.dataset, one = name(button.dataset), before = hearts(), beats = !before.includes(one);
+    const after = beats ? [...before, one] : before.filter(other => other !== one);
+    sessionStorage.setItem('hearts', JSON.stringify(after));
+    glow(after, button);
+    layer.push({ event: (beats ? '' : 'un') + heart, item: id, category });
+  });
+
   const product = $('.product');
   if (product) tell('view_item', item(product.dataset));
   const article = $('[data-article]');
@@ -141,6 +156,9 @@
   signIn.addEventListener('click', async () => {
     if (sessionStorage.getItem('household')) {
       sessionStorage.removeItem('household');
+      sessionStorage.removeItem('hearts'); // whoever is next at this device begins anew, here as at the edge
+      document.querySelectorAll('.heart').forEach(button => glow([], button));
+      keep([]);
       named('');
       return (await ready()).event('sign_out');
     }
