@@ -63,13 +63,21 @@ def must_ask(choice: Choice, policy: str) -> bool:
 
 
 def from_tc_string(
-    text: str, before: Choice, *, vendor: int, policy: str, days: int, now_s: float
+    text: str,
+    before: Choice,
+    *,
+    vendor: int,
+    policy: str,
+    days: int,
+    now_s: float,
+    is_told: bool = True,
 ) -> Choice:
     """The choice that counts when this string comes: `before` itself where that is newer, or the
     same.
 
-    vendor: `tcf_vendor`. policy: the text that was shown. days: how long a choice counts. Raises
-    Refused, with what is wrong with the string and where.
+    vendor: `tcf_vendor`. policy: the text that was shown. is_told: whether the page says so; the
+    same string once more does not agree to the text of now by itself. days: how long a choice
+    counts. Raises Refused, with what is wrong with the string and where.
     """
     try:
         tc = tcstring.decode(text)
@@ -82,7 +90,7 @@ def from_tc_string(
     if given_s <= now_s - days * DAY_S:
         raise _of_another_time(f"within {days} days", given_s)
     told = Choice(grants, min(given_s, now_s), HOW, policy)
-    if _is_same(told, before):
+    if _is_same(told if is_told else msgspec.structs.replace(told, policy=before.policy), before):
         return before
     if told.at_s >= before.at_s:
         return told

@@ -64,6 +64,7 @@ def _chosen(
         policy=policy,
         days=config.consent_days,
         now_s=now_s,
+        is_told=bool(asked.policy),
     )
 
 

@@ -104,6 +104,24 @@ def test_an_older_string_never_adds_a_grant(
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("at_s", [NOW_S - 60, MADE_S])
+async def test_the_same_string_once_more_is_no_consent_to_another_text(at_s: float) -> None:
+    browser = Shop(policy="v1").browser()
+    await browser.send("PUT", "/_ew/v1/consent", json={"tcf": of(at_s)})
+    later = Shop(policy="v2").browser()
+    later.cookies = browser.cookies
+
+    told = (await later.send("PUT", "/_ew/v1/consent", json={"tcf": of(at_s)})).json()
+    assert (told["policy"], told["ask"]) == ("v1", True)
+
+    fewer = of(at_s, publisher_tc=ONE)  # of the same second, or day: a choice of its own
+    told = (await later.send("PUT", "/_ew/v1/consent", json={"tcf": fewer})).json()
+    assert (told["grants"], told["policy"], told["ask"]) == (["functional"], "v2", False)
+    body = {"tcf": fewer, "policy": "v3"}
+    assert (await later.send("PUT", "/_ew/v1/consent", json=body)).json()["policy"] == "v3"
+
+
+@pytest.mark.anyio
 async def test_a_string_comes_in_over_http_and_lasts_from_when_it_was_given() -> None:
     shop = Shop(tcf_vendor=755)
     browser = shop.browser()
