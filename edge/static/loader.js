@@ -116,7 +116,7 @@
     const told = entry && entry[0] === 'event' ? { ...entry[2], event: entry[1] } : entry || {}, type = types[told.event];
     if (type) for (const one of (told.ecommerce || told).items || [told]) note(type, {
       item: '' + (one.item_id || one.item || ''), category: '' + (one.item_category || one.category || ''),
-      brand: '' + (one.item_brand || one.brand || ''), price: +one.price || 0, quantity: +one.quantity || 1,
+      brand: '' + (one.item_brand || one.brand || ''), price: +one.price || 0, quantity: +one.quantity || 1, value: +(one.value || one.percent_scrolled) || 0,
     });
   }
 

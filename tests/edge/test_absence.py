@@ -17,13 +17,36 @@ from hypothesis import strategies as st
 
 from decisions import consent
 from decisions.consent import ANALYTICS, FUNCTIONAL, PERSONALIZATION, SENSITIVE
-from tests.edge.shop import Browser, Shop, identify_token
+from edge.refresh import Served
+from tests.decisions.written import SETTINGS, rule
+from tests.edge.shop import RULES, Browser, Shop, identify_token, snapshot
 
 pytestmark = pytest.mark.anyio
 
 TIMES = ("edgewise_decide_seconds",)  # how long it took
 CATEGORIES = ("shoes", "garden", "never heard of")
-TYPES = ("product_view", "add_to_cart", "article_read", "purchase")
+TYPES = ("product_view", "add_to_cart", "article_read", "purchase", "wish", "like")
+# Everything that events can teach.
+SIGNALS = [
+    *SETTINGS["signals"],
+    {"on": "product_view", "interest": {"key": "brand", "add": 1}},
+    {"on": "wish"},
+    {"on": "like", "preference": {"key": "category", "score": 80}},
+]
+LISTS = {"viewed": {"add": "product_view"}, "wishes": {"add": "wish", "of": "brand"}}
+MEASURES = {
+    "looked": {"count": "product_view", "within": "1h", "per": "category"},
+    "spent": {"sum": "price", "of": "purchase"},
+    "bought": {"last": "purchase"},
+}
+LEARNT = [
+    rule("wished", "size(lists.wishes) > 0", show="hero/vip"),
+    rule("looked", 'measures.looked["pharmacy"] > 0 || measures.spent > 9.0', show="hero/vip"),
+    rule("viewed", '"a" in lists.viewed', slot="promo", show="promo/a"),
+    rule("came", 'session.campaign != ""', slot="promo", show="promo/b"),
+    rule("acme", 'interest.brand["brand 7"] > 0.0', slot="promo", show="promo/french"),
+]
+SERVED = snapshot(signals=SIGNALS, lists=LISTS, measures=MEASURES, rules=[*LEARNT, *RULES])
 
 Told = dict[str, Any]
 
@@ -49,9 +72,11 @@ def forbidden(event: Told, grants: int, other: int) -> Told:
         changed["category"] = CATEGORIES[other % 3]
         changed["item"] = f"other {other}"
         changed["brand"] = f"brand {other}"
-    if not grants & (FUNCTIONAL | ANALYTICS):
+    is_withheld = not grants & SENSITIVE and event["category"] == "pharmacy"
+    measures = 0 if is_withheld else PERSONALIZATION
+    if not grants & (FUNCTIONAL | ANALYTICS | measures):
         changed["price"] = float(other)
-    if not grants & SENSITIVE and event["category"] == "pharmacy":
+    if is_withheld:
         changed |= {"item": f"pill {other}", "brand": f"brand {other}"}
     return changed
 
@@ -66,6 +91,14 @@ async def history(
         who = identify_token(("ann", "bob")[past % 2])
         await browser.hero(browser.event("identify", token=who))
         await browser.view(("shoes", "pharmacy")[past % 2], past)
+        liked = {"category": ("garden", "shoes")[past % 2], "brand": f"brand {past}"}
+        await browser.visit(
+            *(
+                browser.event(each, price=float(past), **liked)
+                for each in ("wish", "like", "purchase")
+            ),
+            path=f"/?utm_campaign=c{past}",
+        )
         late = browser.cookies["user_interest_score"]
         shop.clock.now_s += 10
     await browser.consent(*names)
@@ -95,7 +128,7 @@ def _claims(token: str) -> Any:
 
 def alike(**settings: Any) -> Shop:
     """A shop whose ids are the same in each: only what is forbidden may differ."""
-    shop = Shop(**settings)
+    shop = Shop(Served(SERVED), **settings)
     numbers = itertools.count()
 
     def new_id(_: float) -> str:

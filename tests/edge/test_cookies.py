@@ -317,7 +317,12 @@ def test_no_profile_makes_a_cookie_above_the_limit(profile: Profile) -> None:
 
 
 def test_a_rich_profile_stays_within_the_aim() -> None:
-    assert len(JAR.write_profile(RICH, NAMES, NOW_S).partition(b";")[0]) <= AIM_PROFILE_BYTES
+    cookie = JAR.write_profile(RICH, NAMES, NOW_S)
+    assert len(cookie.partition(b";")[0]) <= AIM_PROFILE_BYTES
+    back = JAR.profile(token(cookie), NAMES, NOW_S)
+    assert isinstance(back, Profile)
+    assert len(back.interests) >= 12
+    assert (back.cart, back.caps, back.measures) == (RICH.cart, RICH.caps, RICH.measures)
 
 
 # The header.

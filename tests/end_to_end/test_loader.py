@@ -24,6 +24,7 @@ class Edge:
         self.visits: list[list[str]] = []
         self.page: dict[str, str] = {}
         self.facts: str | None = None
+        self.events: list[dict[str, Any]] = []
         page.route("**/*", self._answer)
 
     def _answer(self, route: Route) -> None:
@@ -36,6 +37,7 @@ class Edge:
             body = json.loads(route.request.post_data or "")
             sent, self.page, self.facts = body["events"], body["page"], body.get("facts")
             self.visits.append([event["id"] for event in sent])
+            self.events += sent
             status, reply = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
             route.fulfill(status=status, json=reply)
         else:
@@ -84,6 +86,25 @@ def test_events_that_were_taken_do_not_come_again(browser: Browser) -> None:
 
     told = [id_ for ids in edge.visits for id_ in ids]
     assert len(told) == len(set(told)) == 2
+    page.context.close()
+
+
+def test_what_a_data_layer_measures_is_the_value_of_the_event(browser: Browser) -> None:
+    page = browser.new_context().new_page()
+    html = PAGE.replace("<script async", '<script async data-events="scroll time_on_page"')
+    edge = Edge(page, TAKEN, html=html)
+    page.goto("https://shop.example/")
+    page.wait_for_function("window.edgewise")
+
+    with page.expect_response("**/v1/visit"):
+        page.evaluate(
+            "dataLayer.push({event: 'scroll', percent_scrolled: 90},"
+            " {event: 'time_on_page', value: 42.5}, {event: 'scroll', value: 'far'})"
+        )
+    page.wait_for_function("sessionStorage.edgewise === '[]'")
+
+    told = [(event["type"], event["value"]) for event in edge.events]
+    assert told == [("scroll", 90), ("time_on_page", 42.5), ("scroll", 0)]
     page.context.close()
 
 
