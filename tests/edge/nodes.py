@@ -91,7 +91,8 @@ class Node:
             env=self.environment,
         )
         try:
-            wait_until(lambda: self.answers("healthz") == 200)
+            wait_until(lambda: self.answers("healthz") == 200 or not self.lives)
+            assert self.lives, "it ended while it started"
             yield self
         finally:
             self.stop()
