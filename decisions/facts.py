@@ -241,10 +241,7 @@ def _narrowed(words: frozenset[str]) -> Derive:
     """Interest in these alone; what is withheld of all interest is withheld here."""
 
     def interest(facts: Facts) -> Any:
-        known = facts["interest"]
-        if known is ABSENT:
-            return ABSENT
-        return {word: score for word, score in known.items() if word in words}
+        return {word: score for word, score in facts["interest"].items() if word in words}
 
     return interest
 

@@ -12,7 +12,7 @@ from decisions.consent import FUNCTIONAL, PERSONALIZATION, SENSITIVE
 from decisions.events import Event
 from decisions.learn import begin, learn, signed_out, withdraw
 from decisions.ledger import Dictionary
-from decisions.lesson import MAX_PREFERENCES, Learning, Wish
+from decisions.lesson import MAX_PREFERENCES, Learning, Lesson, Wish
 from decisions.profile import Profile, profile_facts
 from tests.decisions.written import SETTINGS, playbook, problems
 
@@ -59,6 +59,14 @@ def test_the_newest_word_counts_and_can_be_taken_back() -> None:
     assert interest(profile) == {"shoes": 0}
 
     assert interest(after(("like", "shoes"), ("unsay", "shoes"))) == {}
+
+
+def test_two_words_of_one_visit_are_learnt_together() -> None:
+    lesson = Lesson(after(), LEARNING, GRANTS, NOW_S)
+    for category in ("shoes", "garden"):
+        lesson.learn(Event(type="like", id=category, category=category))
+
+    assert lesson.learnt().preferences == {"shoes": 100, "garden": 100}
 
 
 def test_what_nobody_knows_or_granted_is_not_kept() -> None:
