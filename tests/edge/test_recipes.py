@@ -185,8 +185,9 @@ def test_systemd_finds_nothing_wrong_with_the_unit(tmp_path: Path) -> None:
 
 @pytest.mark.needs("varnish")
 def test_varnish_compiles_the_recipe(tmp_path: Path) -> None:
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)  # its compiler runs as another user
+    for folder in (tmp_path, *list(tmp_path.parents)[:3]):
+        if folder.name.startswith(("pytest-", "popen-", "test_")):
+            folder.chmod(0o755)  # its compiler runs as another user
     vcl = tmp_path / "edgewise.vcl"
     backend = 'backend default { .host = "127.0.0.1"; .port = "8080"; }\n'
     vcl.write_text("vcl 4.1;\n" + backend + recipe("vcl"))

@@ -123,7 +123,9 @@ class Scene:
         def ask() -> None:
             url = f"{node.url}/v1/fragments?slots=hero,promo"
             with httpx.Client(limits=httpx.Limits(max_keepalive_connections=0)) as client:
-                while not over.wait(PAUSE_S):
+                is_last = False  # the last one is asked when all is over: it sees how it ended
+                while not is_last:
+                    is_last = over.wait(PAUSE_S)
                     try:
                         self.seen.take(client.get(url))
                     except httpx.TransportError:
