@@ -1,4 +1,5 @@
-"""The results in words: the table on the terminal, bench/README.md, and README.md's block.
+"""The results in words: the table on the terminal, bench/README.md, and the blocks of README.md and
+docs/operations.md.
 
 Every number on these pages comes from bench/results; none is typed by hand.
 """
@@ -12,14 +13,16 @@ from bench.figures import HERE, TIMES, Answer, Budget, Budgets, Results, shown
 
 PAGE = HERE / "README.md"
 README = HERE.parent / "README.md"
+OPERATIONS = HERE.parent / "docs" / "operations.md"
 BEGIN, END = "<!-- measured: python -m bench report -->", "<!-- /measured -->"
 MAX_ROWS = 12
 
 
 def write(results: Results, budgets: Budgets) -> None:
-    """Writes both pages anew."""
+    """Writes all pages anew."""
     PAGE.write_text(page(results, budgets), encoding="utf-8")
     README.write_text(with_block(README, block(results, budgets)), encoding="utf-8")
+    OPERATIONS.write_text(with_block(OPERATIONS, bears(results, budgets)), encoding="utf-8")
 
 
 def table(answers: dict[str, Answer], budgets: Budgets) -> list[str]:
@@ -91,6 +94,23 @@ def block(results: Results, budgets: Budgets) -> str:
     return "\n".join(lines)
 
 
+def bears(results: Results, budgets: Budgets) -> str:
+    """What docs/operations.md shows between its marks: how long a visit and a batch take."""
+    answer, known = results.answers["visit"], budgets["visit"]
+    return "\n".join(
+        [
+            "| question | budget | measured |",
+            "|---|---|---|",
+            *(
+                f"| {budget.says} | {budget.limit()} |"
+                f" {shown(answer.figures.get(name))} {budget.unit} |"
+                for name, budget in known.items()
+                if budget.limit()
+            ),
+        ]
+    )
+
+
 def _rows(results: Results, budgets: Budgets) -> list[str]:
     rows = []
     for question, known in budgets.items():
@@ -102,13 +122,14 @@ def _rows(results: Results, budgets: Budgets) -> list[str]:
     return rows
 
 
-def with_block(readme: Path, block: str) -> str:
-    """The text of a page with another block between its marks. Raises ValueError without marks."""
-    before, begin, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+def with_block(page: Path, block: str, mark: str = BEGIN) -> str:
+    """The text of a page with another block between this mark and the next END. Raises ValueError
+    without them."""
+    before, begin, rest = page.read_text(encoding="utf-8").partition(mark)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise ValueError(f"expected {BEGIN} and {END}, got none of them - at {readme.name}")
-    return f"{before}{BEGIN}\n{block}\n{END}{after}"
+        raise ValueError(f"expected {mark} and {END}, got none of them - at {page.name}")
+    return f"{before}{mark}\n{block}\n{END}{after}"
 
 
 def _pace(results: Results, budgets: Budgets) -> float:

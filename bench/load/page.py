@@ -1,4 +1,5 @@
-"""What was found in, docs/load.md out: figures against their budgets, none typed by hand."""
+"""What was found in, docs/load.md and a block of docs/operations.md out: figures against their
+budgets, none typed by hand."""
 
 from __future__ import annotations
 
@@ -15,9 +16,11 @@ from bench.load.arrivals import Taken
 from bench.load.calm import Calm
 from bench.load.overload import KEPT, NEW, Overload
 from bench.load.scene import MEMBERS, RULES
+from bench.pages import OPERATIONS, with_block
 
 PAGE = HERE.parent / "docs" / "load.md"
 RESULTS = HERE / "results" / "load.json"
+MARK = "<!-- measured: make load -->"
 OVER_MS, RECOVERS_S = 5, 1
 GROWTH = 1.05  # of memory over the rest of the load: what allocators leave lying
 WARM_S = 15.0  # of the load, until caches and connections are as many as they get
@@ -69,9 +72,10 @@ def kept() -> Found:
 
 
 def keep(found: Found) -> None:
-    """Puts a result over the one before, and writes the page."""
+    """Puts a result over the one before, and writes the pages."""
     RESULTS.write_bytes(msgspec.json.format(msgspec.json.encode(found)) + b"\n")
     PAGE.write_text(page(found), encoding="utf-8")
+    OPERATIONS.write_text(with_block(OPERATIONS, block(found), MARK), encoding="utf-8")
 
 
 def page(found: Found) -> str:
@@ -96,6 +100,24 @@ def page(found: Found) -> str:
             "",
         ]
     )
+
+
+def block(found: Found) -> str:
+    """What docs/operations.md shows between its marks: the figures that have a budget, and how many
+    replies they are of."""
+    calm, over = found.calm, found.overload
+    share = 100 * calm.per_s / calm.capacity_per_s
+    asked = f"asked for {calm.per_s:,.0f} fragments a second, {share:.0f} %"
+    budgeted = [row for row in rows(found) if row.most is not None]
+    return "\n".join(
+        [
+            f"A worker that is {asked} of what it can do, and for {over.seconds:.0f} s for"
+            f" {over.per_s:,.0f} a second while visits and events flow and {over.published}"
+            " versions are published:",
+            "",
+            *_table(budgeted),
+        ]
+    ).rstrip()
 
 
 def rows(found: Found) -> Iterator[Row]:
@@ -155,10 +177,15 @@ def _overload(over: Overload) -> Iterator[Row]:
     warm = over.memory[min(round(WARM_S / twice.SWAP_S), len(over.memory) - 1)].resident
     yield Row("memory of the worker (RSS) before", over.memory[0].resident, "MiB")
     yield Row(f"after {WARM_S:.0f} s", warm, "MiB")
-    yield Row("at the end of the load", over.memory[-1].resident, "MiB", warm * GROWTH)
+    yield Row(
+        "memory of the worker at the end of the load",
+        over.memory[-1].resident,
+        "MiB",
+        warm * GROWTH,
+    )
     for name, says in PROBES.items():
         probe = over.probes[name]
         yield Row(f"probes {says}, before: p99", probe.before.p99_ms, "ms")
         yield Row("meanwhile: p99", probe.meanwhile.p99_ms, "ms")
-        yield Row("recovered after", probe.after_s, "s", RECOVERS_S)
+        yield Row(f"recovered, by probes {says}, after", probe.after_s, "s", RECOVERS_S)
     yield Row("the client's share of its core", over.busy * 100, "%")

@@ -18,6 +18,7 @@ from bench.load.calm import failures
 from bench.load.client import Seen, Stream, ask
 from bench.load.overload import KEPT, Recovery
 from bench.load.page import Found
+from bench.pages import OPERATIONS, with_block
 from tests.edge.nodes import Node, publish, wait_until
 
 GOOD = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi"
@@ -202,6 +203,11 @@ def test_the_page_shows_what_the_committed_results_say() -> None:
     assert (kept.calm.seconds, kept.overload.seconds) == (60.0, 60.0)
 
 
+def test_the_page_of_operations_shows_the_figures_that_have_a_budget() -> None:
+    shown = with_block(OPERATIONS, page.block(page.kept()), page.MARK)
+    assert shown == OPERATIONS.read_text(encoding="utf-8"), "make load writes it"
+
+
 def test_what_the_node_adds_failures_memory_and_slow_recovery_are_budgets() -> None:
     kept = page.kept()
     calm, over = kept.calm, kept.overload
@@ -213,7 +219,11 @@ def test_what_the_node_adds_failures_memory_and_slow_recovery_are_budgets() -> N
     lost = replace(over, failed={"closed": 1})
     assert broken(replace(kept, overload=lost))[0].startswith("failed: no answer")
     grown = [*over.memory, replace(over.memory[-1], resident=over.memory[-1].resident * 1.2)]
-    assert broken(replace(kept, overload=replace(over, memory=grown))) == ["at the end of the load"]
+    assert broken(replace(kept, overload=replace(over, memory=grown))) == [
+        "memory of the worker at the end of the load"
+    ]
     late = Recovery(over.probes[KEPT].before, over.probes[KEPT].meanwhile, 1.2)
     later = replace(over, probes={**over.probes, KEPT: late})
-    assert broken(replace(kept, overload=later)) == ["recovered after"]
+    assert broken(replace(kept, overload=later)) == [
+        "recovered, by probes over kept connections, after"
+    ]

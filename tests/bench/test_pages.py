@@ -33,6 +33,12 @@ def test_the_readme_shows_what_the_committed_results_say() -> None:
     assert pages.with_block(pages.README, made) == pages.README.read_text(encoding="utf-8"), hint
 
 
+def test_the_page_of_operations_shows_what_the_committed_results_say() -> None:
+    made = pages.bears(latest(), read_budgets())
+    shown = pages.with_block(pages.OPERATIONS, made)
+    assert shown == pages.OPERATIONS.read_text(encoding="utf-8"), "python -m bench report writes it"
+
+
 def test_the_page_of_figures_shows_what_the_committed_results_say() -> None:
     made = pages.page(latest(), read_budgets())
     assert made == pages.PAGE.read_text(encoding="utf-8"), "python -m bench report writes it"
