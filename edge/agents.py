@@ -2,7 +2,7 @@
 
 What a browser says in hints counts first, else the words in its user agent. Bots are known by what
 most of them call themselves, and by the list of crawler-user-agents, matched by RE2 in linear time.
-docs/adr/0010-agents.md says why no library names systems and browsers.
+docs/adr/0013-agents.md says why no library names systems and browsers.
 """
 
 from __future__ import annotations

@@ -25,6 +25,13 @@ def test_every_link_between_pages_leads_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
+def test_each_adr_has_a_number_of_its_own_and_bears_it_in_its_title() -> None:
+    records = sorted((ROOT / "docs" / "adr").glob("*.md"))
+    assert [int(record.name[:4]) for record in records] == list(range(1, len(records) + 1))
+    for number, record in enumerate(records, 1):
+        assert record.read_text(encoding="utf-8").startswith(f"# {number}. "), record.name
+
+
 @pytest.mark.parametrize("name", ["README.md", "docs/quickstart.md"])
 def test_the_first_rule_of_the_docs_does_what_they_say(name: str, tmp_path: Path) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
