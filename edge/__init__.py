@@ -5,6 +5,7 @@ Read in this order; a module imports only from the ones above it:
     errors        what can go wrong at the edge, and what to do about it
     cdns          which headers of each CDN say what of a visitor
     config        every setting, with its unit, its default and its reason
+    settings      flags, environment and file in; one Config out, whose values can work together
     problems      RFC 9457 problem documents
     metrics       counters in shared memory, summed over workers
     wire          bodies and queries in, typed values out; replies out

@@ -34,10 +34,11 @@ from granian.server.embed import Server
 from edge import worker
 from edge.admin import Admin, reports
 from edge.atlas import Atlas
-from edge.config import Config, host_and_port
+from edge.config import Config
 from edge.connections import room_for
 from edge.erasures import Erasures
 from edge.errors import CannotServe
+from edge.settings import host_and_port
 from edge.sinks.trail import Trail
 from edge.uploads import Uploads
 from snapshots.errors import KeysRefused

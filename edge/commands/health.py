@@ -7,7 +7,7 @@ import os
 
 import httpx
 
-from edge import config
+from edge.settings import load
 
 TIMEOUT_S = 2.0
 
@@ -24,7 +24,7 @@ def run(arguments: argparse.Namespace) -> int:
     """0 for yes, 1 for no."""
     flags = {"port": arguments.port, "mount": arguments.mount}
     file = arguments.config or os.environ.get("EDGEWISE_CONFIG")
-    settings = config.load(flags, os.environ, file)
+    settings = load(flags, os.environ, file)
     host = "127.0.0.1" if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared, not bound
     question = "readyz" if arguments.ready else "healthz"
     url = f"http://{host}:{settings.port}{settings.mount}/{question}"

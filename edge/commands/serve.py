@@ -8,6 +8,7 @@ from typing import Any
 
 from edge import config
 from edge.errors import SettingError
+from edge.settings import load
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +36,7 @@ def settings_of(arguments: argparse.Namespace) -> config.Config:
     """The settings of a command that takes them as flags."""
     known = {setting.name for setting in config.settings()}
     flags = {name: value for name, value in vars(arguments).items() if name in known}
-    return config.load(flags, os.environ, arguments.config or os.environ.get("EDGEWISE_CONFIG"))
+    return load(flags, os.environ, arguments.config or os.environ.get("EDGEWISE_CONFIG"))
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from edge.agents import device
-from edge.config import Config, load
+from edge.config import Config
 from edge.context import Context
 from edge.errors import SettingError
 from edge.intake import OF_BOTS
 from edge.reception import BOTS
 from edge.refresh import Served
+from edge.settings import load
 from tests.decisions.written import rule
 from tests.edge.shop import Browser, Shop, identify_token, snapshot
 

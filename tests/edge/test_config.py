@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from edge.config import Config, host_and_port, load, settings
+from edge.config import Config, settings
 from edge.errors import SettingError
+from edge.settings import host_and_port, load
 
 
 def test_defaults_are_good_enough_to_start_with() -> None:

@@ -11,9 +11,10 @@ from typing import Any
 import httpx
 import pytest
 
-from edge.config import Config, load
+from edge.config import Config
 from edge.errors import SettingError
 from edge.proxies import MAX_VERDICTS, UNTRUSTED, Proxies, bare, household
+from edge.settings import load
 from tests.decisions.written import rule
 from tests.edge.nodes import Node, publish, wait_until
 from tests.edge.shop import Shop
