@@ -27,6 +27,7 @@ Read in this order; a module imports only from the ones above it:
     runs          cells of measures as few numbers, and back
     base64url     bytes as characters, in one spelling
     compact       the profile as claims of the ledger's integers
+    fitting       as much of a profile as fits into a cookie
     predicates    the slow truth: one predicate, one visitor
     spans         parts of a line
     leaves        one comparison as a predicate

@@ -1,4 +1,4 @@
-"""The compact profile: claims of the ledger's integers in, a Profile out, and back, within a limit.
+"""The compact profile: claims of the ledger's integers in, a Profile out, and back.
 
 A cookie outlives bundles: names are numbers that are never given twice, and a number that this
 edge does not know the name of is carried through (`ledger.UNKNOWN`). Fields are only ever added
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from itertools import chain
 from typing import Annotated, Any, TypeAlias
 
@@ -18,18 +18,15 @@ import msgspec
 from decisions.base64url import decode64, encode64
 from decisions.errors import ProfileError
 from decisions.ledger import UNKNOWN, Dictionary, Numbering
-from decisions.lesson import MAX_RECENT, MAX_WEIGHT
+from decisions.lesson import MAX_WEIGHT
 from decisions.profile import NO_CART, VIEW_BYTES, Cart, Measured, Profile, Session
 from decisions.runs import age, cells_of, runs
 
 WEIGHT_UNIT = 1e-8  # so fine that a weight re-written a hundred times reads the same to 1e-6
-KEEP_INTERESTS, KEEP_VIEWS = 12, 4  # these stay while only the aim is missed, not the limit
 
-_replace = msgspec.structs.replace
 _encode = msgspec.json.Encoder().encode
 _encode_binary = msgspec.msgpack.Encoder().encode
 _EMPTY_END = b",[]]"
-_ALL_EMPTY = b",[]" * 6 + b"]"  # of one who neither holds, nor was measured, nor said anything
 _MOST = 2**53 - 1  # what JSON carries exactly everywhere
 _MOST_MS = 253_402_300_800_000  # the year 10000
 _MOST_UNITS = round(MAX_WEIGHT / WEIGHT_UNIT)
@@ -71,6 +68,9 @@ class Packed(msgspec.Struct, frozen=True, array_like=True):
 
 
 _BINARY = msgspec.msgpack.Decoder(Packed)
+_NAMES = Packed.__struct_fields__
+# Of one who neither holds, nor was measured, nor said anything: lists from `held` on, all empty.
+_ALL_EMPTY = b",[]" * (len(_NAMES) - _NAMES.index("held")) + b"]"
 
 
 def pack(profile: Profile, names: Dictionary) -> Packed:
@@ -311,83 +311,3 @@ def text(profile: Profile, names: Dictionary) -> bytes:
 def binary(profile: Profile, names: Dictionary) -> bytes:
     """The claims as MessagePack, a third less than as JSON; what is sealed."""
     return _encode_binary(pack(profile, names))
-
-
-def fit(
-    profile: Profile,
-    names: Dictionary,
-    *,
-    aim: int,
-    limit: int,
-    encoded: Callable[[Profile, Dictionary], bytes] = text,
-) -> bytes:
-    """The claims of as much of the profile as fits, as JSON; what weighs least goes first.
-
-    aim, limit: bytes. encoded: `binary`, for claims that nobody reads as JSON. Above the aim,
-    interests beyond KEEP_INTERESTS and views beyond KEEP_VIEWS go. Above the limit go half of what
-    was kept, all views, what is held, lists, measures, caps, counts, and at last everything but the
-    visit itself, the cart, the sign-in and the last event ids, which take less than 250 bytes.
-    """
-    packed = encoded(profile, names)
-    for less, most in ((_spare, aim), (_needy, limit)):
-        if len(packed) <= most:
-            return packed
-        for smaller in less(profile):
-            profile, packed = smaller, encoded(smaller, names)
-            if len(packed) <= most:
-                return packed
-    return packed
-
-
-def _spare(profile: Profile) -> Iterator[Profile]:
-    """The profile with one more spare thing gone each time."""
-    smaller = profile
-    for smaller in _without_weakest(profile, KEEP_INTERESTS):
-        yield smaller
-    yield from _without_views(smaller, KEEP_VIEWS)
-
-
-def _needy(profile: Profile) -> Iterator[Profile]:
-    """The profile with one more thing gone each time, down to what every profile has."""
-    smaller = profile
-    for smaller in _without_weakest(profile, KEEP_INTERESTS // 2):
-        yield smaller
-    poorer = smaller
-    for smaller in _without_views(poorer, 0):
-        yield smaller
-    if smaller.session is not None and smaller.session.held:
-        smaller = _replace(smaller, session=_replace(smaller.session, held=()))
-        yield smaller
-    for name in list(profile.lists):  # what was added to longest ago goes first
-        smaller = _replace(smaller, lists=_but(smaller.lists, name))
-        yield smaller
-    for name in list(profile.measures):  # what was counted longest ago goes first
-        smaller = _replace(smaller, measures=_but(smaller.measures, name))
-        yield smaller
-    for rule in sorted(profile.caps, key=lambda rule: max(profile.caps[rule], default=0)):
-        smaller = _replace(smaller, caps=_but(smaller.caps, rule))
-        yield smaller
-    for name in sorted(profile.counts, key=lambda name: (profile.counts[name], name)):
-        smaller = _replace(smaller, counts=_but(smaller.counts, name))
-        yield smaller
-    yield _replace(smaller, interests={}, preferences={}, recent=profile.recent[-MAX_RECENT:])
-
-
-def _without_weakest(profile: Profile, keep: int) -> Iterator[Profile]:
-    weakest = sorted(profile.interests, key=profile.interests.__getitem__)
-    for key in weakest[:-keep]:
-        profile = _replace(profile, interests=_but(profile.interests, key))
-        yield profile
-
-
-def _without_views(profile: Profile, keep: int) -> Iterator[Profile]:
-    """The category viewed longest ago goes first."""
-    session = profile.session
-    if session is not None:
-        for key in list(session.views)[: max(0, len(session.views) - keep)]:
-            session = _replace(session, views=_but(session.views, key))
-            yield _replace(profile, session=session)
-
-
-def _but(keyed: Mapping[str, Any], gone: str) -> dict[str, Any]:
-    return {key: value for key, value in keyed.items() if key != gone}

@@ -13,9 +13,10 @@ from typing import Annotated, Any, TypeAlias, TypeVar
 import msgspec
 from cachetools import LRUCache
 
-from decisions.compact import Packed, binary, fit, unpack
+from decisions.compact import Packed, binary, unpack
 from decisions.consent import NEED_AN_ID, NOTHING, PURPOSES
 from decisions.errors import ProfileError
+from decisions.fitting import fit
 from decisions.learn import withdraw
 from decisions.ledger import Dictionary
 from decisions.profile import NOBODY, Profile

@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from decisions.compact import fit, pack, unpack
+from decisions.compact import pack, unpack
 from decisions.compiling import compile_playbook
 from decisions.consent import EVERYTHING, FUNCTIONAL, PERSONALIZATION
 from decisions.errors import ProfileError
 from decisions.events import Event
+from decisions.fitting import fit
 from decisions.learn import MAX_CAMPAIGN, begin, learn, signed_out, withdraw
 from decisions.ledger import Dictionary
 from decisions.lesson import MAX_THING, Entry, Learning

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from decisions.compact import fit, pack, unpack
+from decisions.compact import pack, unpack
 from decisions.compiling import compile_playbook
 from decisions.consent import FUNCTIONAL, NEED_AN_ID, PERSONALIZATION, SENSITIVE
 from decisions.errors import ProfileError
 from decisions.events import Event
+from decisions.fitting import fit
 from decisions.learn import begin, learn, signed_out, withdraw
 from decisions.ledger import MEASURE, UNKNOWN, Dictionary
 from decisions.lesson import Learning

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from decisions.compact import fit, pack, unpack
+from decisions.compact import pack, unpack
 from decisions.compiling import compile_playbook
 from decisions.consent import FUNCTIONAL, PERSONALIZATION, SENSITIVE
 from decisions.events import Event
+from decisions.fitting import fit
 from decisions.learn import begin, learn, signed_out, withdraw
 from decisions.ledger import Dictionary
 from decisions.lesson import MAX_PREFERENCES, Learning, Lesson, Wish
