@@ -14,8 +14,11 @@ Read in this order; a module imports only from the ones above it:
     atlas         where an address is, by an mmdb file
     cors          pages of other origins: who may ask from there, and read the reply
     proxies       whose word counts about a visitor's place and address
+    ratelimit     who asks and how much in; whether that is within their limit out
     keyring       the secrets that sign: a JWKS in, keys out; reloads while serving
     tokens        HS256 JWTs: sign, verify, why not
+    apikeys       keys of the site's servers: a file of hashes in; whose a key is out
+    callers       servers that ask: a credential in; who it is and what it may, or a refusal, out
     sealing       a profile that only our keys open: AES-SIV by keys derived from those that sign
     cookies       signed cookies: read, verify, write
     choosing      what counts besides the choice there is: signals, places, TC strings
@@ -30,6 +33,7 @@ Read in this order; a module imports only from the ones above it:
     asked         what was known of those who asked just now
     refresh       which snapshot is served now, and the one assignment that changes it
     visit         one request with its pinned snapshot, time, ids, grants and facts
+    flags         what a server knows of somebody in; what a slot or experiment is for them out
     reception     a request in; its visit, and the cookies that it may take away, out
     intake        events in, a new profile and log rows out
     services      the parts that routes share
@@ -44,6 +48,7 @@ Read in this order; a module imports only from the ones above it:
     admin         status, metrics, explain: the private listener
     node          one process per node: syncer, admin, and Granian's workers
     published     what a store holds, for commands that look at it
+    private       bytes in, a file that its owner alone can read, out
     publishing    the store and the keys of commands that publish, and how they tell what they did
     sarif         problems as code hosts take them
     commands      one file per command (a package)

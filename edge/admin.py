@@ -23,6 +23,7 @@ from decisions.conditions import Condition
 from decisions.engine import MAX_STEPS
 from decisions.explain import because, sentences, why_not
 from edge import erasures, exchange, metrics
+from edge.apikeys import ApiKey, ApiKeys
 from edge.config import Config
 from edge.errors import Refused
 from edge.refresh import control_of
@@ -47,6 +48,15 @@ class ErasedStatus(msgspec.Struct, frozen=True, kw_only=True):
     listed: int
 
 
+class ApiKeyStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """A key of the site's servers, without its hash. expires_s: since the epoch; 0 for never."""
+
+    kid: str
+    name: str
+    scopes: list[str]
+    expires_s: int
+
+
 class Status(msgspec.Struct, frozen=True, kw_only=True):
     """What /status says. summary: the state in one sentence; troubles: each thing that is not as
     it should be, in one sentence; empty is good."""
@@ -63,6 +73,7 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
     events: dict[str, int]
     erased: ErasedStatus
     uploads: UploadStatus
+    api_keys: list[ApiKeyStatus]
 
 
 class Question(msgspec.Struct, frozen=True):
@@ -109,11 +120,12 @@ class Admin:
         clock: Callable[[], float] = time.time,
         waiting: Callable[[], Times] = dict,
         uploads: Callable[[], UploadStatus] = UploadStatus,
+        api_keys: Callable[[], ApiKeys] = ApiKeys,
     ) -> None:
         """waiting: the node's own erasures."""
         self._config, self._sync, self._snapshot = config, sync, snapshot
         self._keys_trouble, self._clock = keys_trouble, clock
-        self._waiting, self._uploads = waiting, uploads
+        self._waiting, self._uploads, self._api_keys = waiting, uploads, api_keys
         self.app = Starlette(
             routes=[
                 Route("/status", self._status),
@@ -132,6 +144,7 @@ class Admin:
         troubles += _unknown_pauses(sync.pauses, self._snapshot())
         uploads = self._uploads()
         troubles += _upload_troubles(uploads)
+        troubles += _key_troubles(self._api_keys(), now_s)
         if counted.get(LOG_FAILING) and not any(worker.log_trouble for worker in workers):
             troubles.append("event log: not written, nor can a worker say why: look at the disk")
         ready = bool(workers) and all(worker.is_ready for worker in workers)
@@ -148,6 +161,7 @@ class Admin:
             events={key: value for key, value in counted.items() if key.startswith(_LOG)},
             erased=self._erased(now_s),
             uploads=uploads,
+            api_keys=[_api_key(key) for key in self._api_keys().keys],
         )
 
     def _erased(self, now_s: float) -> ErasedStatus:
@@ -314,6 +328,17 @@ def _upload_troubles(uploads: UploadStatus) -> Iterator[str]:
     if uploads.trouble:
         often = f" ({uploads.failures} in a row)" if uploads.failures else ""
         yield f"uploads: {uploads.trouble}{often}; {uploads.waiting} event files wait"
+
+
+def _api_key(key: ApiKey) -> ApiKeyStatus:
+    expires_s = int(key.expires.timestamp()) if key.expires else 0
+    return ApiKeyStatus(kid=key.kid, name=key.name, scopes=list(key.scopes), expires_s=expires_s)
+
+
+def _key_troubles(keys: ApiKeys, now_s: float) -> Iterator[str]:
+    for key, left_s in keys.ending(now_s):
+        when = f"ends in {_span(left_s)}" if left_s > 0 else f"ended {_span(-left_s)} ago"
+        yield f"API keys: the last one of {key.name} {when}: rotate it, or revoke it"
 
 
 def _unknown_pauses(pauses: Pauses, snapshot: Snapshot | None) -> Iterator[str]:

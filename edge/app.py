@@ -20,6 +20,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from edge import exchange, openapi
+from edge.apikeys import ApiKeys
+from edge.callers import Callers
 from edge.choosing import terms_of
 from edge.config import Config
 from edge.connections import CLOSE, Connections
@@ -37,10 +39,11 @@ from edge.keyring import KeyRing
 from edge.metrics import Metrics
 from edge.previews import Previews
 from edge.proxies import Proxies
+from edge.ratelimit import RateLimit
 from edge.reception import Reception
 from edge.refresh import Served
-from edge.routes import assets, choices, events, fragments, me, preview, visits
-from edge.services import DECIDE, Complaints, RateLimit, Services
+from edge.routes import assets, choices, events, fragments, me, ofrep, preview, visits
+from edge.services import DECIDE, Complaints, Services
 from edge.sinks.sink import ListSink, Sink
 from edge.sinks.trail import Trail
 from edge.tokens import Refusal
@@ -57,6 +60,7 @@ def create_services(
     ring: Callable[[], KeyRing],
     *,
     identify: Callable[[], KeyRing] | None = None,
+    api_keys: Callable[[], ApiKeys] = ApiKeys,
     served: Served | None = None,
     sink: Sink | None = None,
     metrics: Metrics | None = None,
@@ -69,7 +73,7 @@ def create_services(
     served = served or Served()
     sink = sink or ListSink()
     counters = metrics or Metrics()
-    exposures = Exposures(ring)
+    exposures, proxies = Exposures(ring), Proxies(config, counters.count)
     erasures = Erasures(Path(config.cache), clock)
 
     def refused(cookie: str, reason: Refusal) -> None:
@@ -90,7 +94,7 @@ def create_services(
     return Services(
         config=config,
         clock=clock,
-        proxies=Proxies(config, counters.count),
+        proxies=proxies,
         served=served,
         reception=Reception(jar, ring, Context(config), clock, counters.count, terms_of(config)),
         exposures=exposures,
@@ -111,6 +115,14 @@ def create_services(
         took=counters.timer(DECIDE),
         erasures=erasures,
         limit=RateLimit(config.events_per_minute, config.max_clients, clock),
+        callers=Callers(
+            api_keys,
+            proxies,
+            counters,
+            clock,
+            per_minute=config.server_calls_per_minute,
+            most_clients=config.max_clients,
+        ),
         complaints=Complaints(counters, clock),
         connections=Connections(config.max_connections),
     )
@@ -137,6 +149,8 @@ ROUTES = (
     Entry("PUT", "/v1/consent", "consent", choices.write),
     Entry("GET", "/v1/me", "me", me.tell),
     Entry("DELETE", "/v1/me", "me", me.forget),
+    Entry("POST", "/ofrep/v1/evaluate/flags", "flags", ofrep.many),
+    Entry("POST", "/ofrep/v1/evaluate/flags/{key:path}", "flag", ofrep.one),
     Entry("GET", "/loader.js", "loader", assets.loader),
     Entry("GET", "/openapi.json", "openapi", assets.described),
     Entry("GET", "/preview", "preview", preview.preview),

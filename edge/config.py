@@ -35,7 +35,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     ] = ""
     channel: Annotated[str, about("the line of bundles that this node follows")] = "live"
     keys: Annotated[
-        str, about("folder of cookie.jwks, identify.jwks and publisher.public.jwks")
+        str, about("folder of cookie.jwks, identify.jwks, api.keys.json and publisher.public.jwks")
     ] = "keys"
     cache: Annotated[
         str, about("folder for the local copy, the event log and the counters; one node each")
@@ -166,6 +166,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_clients: Annotated[
         int, about("addresses that the rate limit remembers; ~200 bytes each", "addresses")
     ] = 100_000
+    server_calls_per_minute: Annotated[
+        int,
+        about(
+            "per API key: so many at once, as many a minute after; a batch job must not take a"
+            " worker from visitors",
+            "requests",
+        ),
+    ] = 6_000
     max_tokens_cached: Annotated[
         int, about("verified cookies that are remembered, per worker; ~2 KiB each", "cookies")
     ] = 4_096

@@ -30,10 +30,13 @@ class Refused(EdgeError):
     """A request that gets a problem document instead of its reply.
 
     code: the last word of the problem's `type`, a stable slug. detail: what was expected, what
-    came, where. retry_after_s: > 0 where waiting helps.
+    came, where. retry_after_s: > 0 where waiting helps. challenge: which credential would help
+    (RFC 6750), "" for none.
     """
 
-    def __init__(self, status: int, code: str, detail: str, *, retry_after_s: int = 0) -> None:
+    def __init__(
+        self, status: int, code: str, detail: str, *, retry_after_s: int = 0, challenge: str = ""
+    ) -> None:
         self.status, self.code, self.detail = status, code, detail
-        self.retry_after_s = retry_after_s
+        self.retry_after_s, self.challenge = retry_after_s, challenge
         super().__init__(detail)

@@ -8,8 +8,9 @@ its date. Nothing here prints a secret.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Generic, TypeVar
 
 import msgspec
 
@@ -37,6 +38,8 @@ class _Jwk(msgspec.Struct, frozen=True):
 class _Jwks(msgspec.Struct, frozen=True):
     keys: Annotated[list[_Jwk], msgspec.Meta(min_length=1, max_length=MAX_KEYS)]
 
+
+Kept = TypeVar("Kept")
 
 _DECODER = msgspec.json.Decoder(_Jwks)
 
@@ -157,27 +160,34 @@ def _spelt(secret: bytes) -> str:
     return encode64(secret).decode()
 
 
-class KeyFile:
-    """The ring of a file that may be rewritten while we serve; the last good ring stays."""
+class Watched(Generic[Kept]):
+    """What a file says that may be rewritten while we serve; the last good reading stays."""
 
-    def __init__(self, path: str | Path, *, demo: bool = True) -> None:
-        """demo: whether keys that everyone can know are usable. Raises CannotServe for a file that
-        is missing or holds no usable keys."""
-        self.path, self._demo = Path(path), demo
+    def __init__(
+        self,
+        path: str | Path,
+        parse: Callable[[bytes, str], Kept],
+        *,
+        absent: Kept | None = None,
+    ) -> None:
+        """parse: bytes and their place to what is kept; may raise CannotServe. absent: what counts
+        until there is a file, None where there must be one. Raises CannotServe for a file that is
+        missing or that cannot be used."""
+        self.path, self._parse, self._absent = Path(path), parse, absent
         self._stamp = self._look()
-        self.ring = self._read()
+        self.value = self._read()
 
     def refresh(self) -> bool:
-        """Whether there are other keys now: one stat call while nothing changes.
+        """Whether it says something else now: one stat call while nothing changes.
 
-        Raises CannotServe for a file that became unusable, once per change; `ring` is then what it
+        Raises CannotServe for a file that became unusable, once per change; `value` is then what it
         was.
         """
         stamp = self._look()
         if stamp == self._stamp:
             return False
         self._stamp = stamp
-        self.ring = self._read()
+        self.value = self._read()
         return True
 
     def _look(self) -> tuple[int, int, int] | None:
@@ -187,11 +197,36 @@ class KeyFile:
             return None  # reading it says why
         return found.st_mtime_ns, found.st_size, found.st_ino
 
-    def _read(self) -> KeyRing:
+    def _read(self) -> Kept:
         try:
-            ring = KeyRing.parse(self.path.read_bytes(), str(self.path))
+            raw = self.path.read_bytes()
         except OSError as error:
+            if self._absent is not None and isinstance(error, FileNotFoundError):
+                return self._absent
             raise CannotServe(
                 f"expected a key file, got {error.strerror} - at {self.path}"
             ) from error
-        return ring if self._demo else own(ring, str(self.path))
+        value = self._parse(raw, str(self.path))
+        self._absent = None  # what was there and is gone is a fault, and no news
+        return value
+
+
+class KeyFile(Watched[KeyRing]):
+    """The ring of a file."""
+
+    def __init__(self, path: str | Path, *, demo: bool = True) -> None:
+        """demo: whether keys that everyone can know are usable. Raises CannotServe."""
+        super().__init__(path, _any if demo else _own)
+
+    @property
+    def ring(self) -> KeyRing:
+        """The keys as they were last read."""
+        return self.value
+
+
+def _any(raw: bytes, place: str) -> KeyRing:
+    return KeyRing.parse(raw, place)
+
+
+def _own(raw: bytes, place: str) -> KeyRing:
+    return own(KeyRing.parse(raw, place), place)

@@ -89,6 +89,7 @@ def check_keys(config: Config) -> None:
     can know among them, unless this is --dev."""
     worker.cookie_keys(config)
     worker.identify_keys(config)
+    worker.api_keys(config)
     worker.publisher_keys(config)
 
 
@@ -179,6 +180,7 @@ class Background:
         self._opened: Snapshot | None = None
         self._erasures = Erasures(Path(config.cache), clock)
         self._keys_trouble = ""
+        self._api_keys = worker.api_keys(config)
         self.syncer = Syncer(
             open_store(config.store),
             self._local,
@@ -197,6 +199,7 @@ class Background:
             clock,
             self._erasures.waiting,
             uploads,
+            self._api_keys,
         )
         self._stopping = threading.Event()
         self._threads = [
@@ -245,6 +248,7 @@ class Background:
         return wait_s
 
     def _refresh_keys(self) -> None:
+        self._api_keys.refresh()  # a worker says what is wrong with it
         try:
             self._local.keys = worker.publisher_keys(self._config)
             self._keys_trouble = ""

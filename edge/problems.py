@@ -48,4 +48,6 @@ def document(refused: Refused) -> tuple[int, Headers, bytes]:
     ]
     if refused.retry_after_s > 0:
         headers.append((b"retry-after", str(refused.retry_after_s).encode()))
+    if refused.challenge:
+        headers.append((b"www-authenticate", refused.challenge.encode()))
     return refused.status, headers, body

@@ -42,7 +42,15 @@ _QUERY = "page.query."
 class Names:
     """Slots, rules and variants of one version by number and back: `x` tokens carry numbers."""
 
-    __slots__ = ("_holdout", "_phases", "_places", "_rules", "_slots", "_variants")
+    __slots__ = (
+        "_experiments",
+        "_holdout",
+        "_phases",
+        "_places",
+        "_rules",
+        "_slots",
+        "_variants",
+    )
 
     def __init__(self, program: Program) -> None:
         self._slots = tuple(program.slots)
@@ -52,10 +60,14 @@ class Names:
         slots = program.slots.values()
         self._rules = tuple(tuple([rule.id for rule in slot.rules]) for slot in slots)
         split = [
-            (rule, rule.split) for slot in slots for rule in slot.rules if rule.split is not None
+            (rule, rule.split, slot.name)
+            for slot in slots
+            for rule in slot.rules
+            if rule.split is not None
         ]
-        self._variants = {rule.id: tuple(rule.arms) for rule, _ in split}
-        self._phases = {rule.id: experiment.phase for rule, experiment in split}
+        self._variants = {rule.id: tuple(rule.arms) for rule, _, _ in split}
+        self._phases = {rule.id: experiment.phase for rule, experiment, _ in split}
+        self._experiments = {rule.id: slot for rule, _, slot in split}
         self._places = {
             name: (number, dict(zip(rules, range(len(rules)), strict=True)))
             for number, (name, rules) in enumerate(zip(self._slots, self._rules, strict=True))
@@ -68,6 +80,10 @@ class Names:
         if not decision.variant:
             return slot, rule, HELD_OUT if decision.holdout else NO_VARIANT
         return slot, rule, self._variants[decision.rule].index(decision.variant)
+
+    def slot_of(self, experiment: str) -> str | None:
+        """The slot that an experiment is about; None if there is no such experiment."""
+        return self._experiments.get(experiment)
 
     def decided(self, exposure: Exposure) -> Decided:
         """What an exposure of this version says, in names. Raises IndexError for a token that was

@@ -79,7 +79,8 @@ _ORIGIN = re.compile(r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:]+\])(?::\d{1,5})?")
 _SCORES = re.compile(r"\d{1,4}-\d{1,4}")
 _AT_LEAST = {"port": 0, "workers": 1, "max_body_bytes": 1_024, "max_query_bytes": 256}
 _AT_LEAST |= dict.fromkeys(("max_events", "max_slots", "log_queue", "events_per_minute"), 1)
-_AT_LEAST |= dict.fromkeys(("max_clients", "max_tokens_cached", "max_connections"), 1)
+_AT_LEAST |= dict.fromkeys(("server_calls_per_minute", "max_clients"), 1)
+_AT_LEAST |= dict.fromkeys(("max_tokens_cached", "max_connections"), 1)
 
 
 def _checked(config: Config) -> Config:

@@ -144,10 +144,7 @@ class Visit:
         declared: dict[str, Any] = {}  # by the playbook, with types of its own
         if (member := self.member()) is not None:
             sure["segments"] = member.segments
-            for name, trait in member.traits.items():
-                declared[f"traits.{name}"] = trait
-            for name, score in member.scores.items():
-                declared[f"scores.{name}"] = score
+            declared = declared_of(member)
         if self.fresh is None:
             return program.gate.flat(declared, grants, self.now_s, sure)
         newer = self.fresh.over(sure, grants, self.serving.built_at_s, self.now_s)
@@ -239,6 +236,12 @@ class Visit:
         except Exception as error:  # the same
             complain("render-default", error)
         return Shown("", msgspec.structs.replace(decision, fragment=""), is_json)
+
+
+def declared_of(member: Member) -> dict[str, Any]:
+    """Traits and scores by attribute name, whatever is granted."""
+    traits = {f"traits.{name}": trait for name, trait in member.traits.items()}
+    return traits | {f"scores.{name}": score for name, score in member.scores.items()}
 
 
 def steps_shown(decision: Decision) -> list[Step]:

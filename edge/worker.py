@@ -11,16 +11,18 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Generic, TypeAlias
 
 import msgspec
 
+from edge.apikeys import API_KEY_FILE, ApiKeys
 from edge.app import Edge, create_services
 from edge.config import Config
 from edge.connections import SHORT
 from edge.errors import CannotServe
-from edge.keyring import DEMO_HELP, DEMO_REFUSED, KeyFile, KeyRing, own
+from edge.keyring import DEMO_HELP, DEMO_REFUSED, Kept, KeyFile, KeyRing, Watched, own
 from edge.metrics import SUFFIX, Metrics
 from edge.refresh import Served, opener
 from edge.services import Services
@@ -60,28 +62,19 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     control: int = 0
 
 
-class KeySource:
-    """A ring from a file that is looked at again, or from a setting that is not."""
+class Source(Generic[Kept]):
+    """What a file says that is looked at again, or a setting that is not."""
 
-    def __init__(self, path: Path, text: str = "", *, demo: bool = True) -> None:
-        """text: the JWKS itself, instead of the file. demo: whether the demo's keys will do. Raises
-        CannotServe."""
-        self._file = None if text else KeyFile(path, demo=demo)
-        self._ring = KeyRing.parse(text, path.name) if text else None
-        if self._ring and not demo:
-            own(self._ring, path.name)
+    def __init__(self, file: Watched[Kept] | None, value: Kept) -> None:
+        """file: None for what a setting gave. value: of the moment."""
+        self._file, self._value = file, value
         self.trouble = ""
 
-    def __call__(self) -> KeyRing:
-        return self._file.ring if self._file else self._given()
-
-    def _given(self) -> KeyRing:
-        if self._ring is None:  # pragma: no cover - there is a file or a ring
-            raise CannotServe("expected keys, got none")
-        return self._ring
+    def __call__(self) -> Kept:
+        return self._file.value if self._file else self._value
 
     def refresh(self) -> None:
-        """Takes changed keys; an unusable file is told and the last good keys stay."""
+        """Takes what changed; an unusable file is told and the last good reading stays."""
         if self._file is None:
             return
         try:
@@ -91,9 +84,22 @@ class KeySource:
             self.trouble = str(error)
 
 
+KeySource: TypeAlias = Source[KeyRing]
+
+
+def _ring(path: Path, text: str, *, demo: bool) -> KeySource:
+    """text: the JWKS itself, instead of the file. demo: whether the demo's keys will do. Raises
+    CannotServe."""
+    if text:
+        ring = KeyRing.parse(text, path.name)
+        return Source(None, ring if demo else own(ring, path.name))
+    file = KeyFile(path, demo=demo)
+    return Source(file, file.ring)
+
+
 def cookie_keys(config: Config) -> KeySource:
     """The keys of cookies. Raises CannotServe."""
-    return KeySource(Path(config.keys) / COOKIE_FILE, config.cookie_jwks, demo=config.dev)
+    return _ring(Path(config.keys) / COOKIE_FILE, config.cookie_jwks, demo=config.dev)
 
 
 def identify_keys(config: Config) -> KeySource | None:
@@ -101,7 +107,13 @@ def identify_keys(config: Config) -> KeySource | None:
     path = Path(config.keys) / IDENTIFY_FILE
     if not config.identify_jwks and not path.exists():
         return None
-    return KeySource(path, config.identify_jwks, demo=config.dev)
+    return _ring(path, config.identify_jwks, demo=config.dev)
+
+
+def api_keys(config: Config) -> Source[ApiKeys]:
+    """The keys of the site's servers, none until there is a file. Raises CannotServe."""
+    file = Watched(Path(config.keys) / API_KEY_FILE, ApiKeys.parse, absent=ApiKeys())
+    return Source(file, file.value)
 
 
 def publisher_keys(config: Config) -> publisher.PublicKeys:
@@ -120,7 +132,7 @@ def publisher_keys(config: Config) -> publisher.PublicKeys:
 class Worker:
     """The parts of a worker that run beside its requests."""
 
-    def __init__(self, config: Config, services: Services, keys: list[KeySource]) -> None:
+    def __init__(self, config: Config, services: Services, keys: Sequence[Source[Any]]) -> None:
         self._config, self._services, self._keys = config, services, keys
         self._local = LocalCopy(Path(config.cache), publisher_keys(config))
         self._opened = opener(self._local)
@@ -222,17 +234,19 @@ def create_worker(
 ) -> tuple[Edge, Worker]:
     """The application of a worker, and what runs beside it. Raises CannotServe, KeysRefused."""
     metrics = Metrics(config.run_dir / f"{os.getpid()}{SUFFIX}")
-    cookies, identify = cookie_keys(config), identify_keys(config)
+    cookies, identify, servers = cookie_keys(config), identify_keys(config), api_keys(config)
     services = create_services(
         config,
         cookies,
         identify=identify,
+        api_keys=servers,
         sink=sink or LoggedSink(_log(config, clock), metrics, config.log_queue),
         metrics=metrics,
         clock=clock,
         trail=Trail(Path(config.cache)),
     )
-    worker = Worker(config, services, [cookies, identify] if identify else [cookies])
+    sources: list[Source[Any]] = [cookies, servers]
+    worker = Worker(config, services, sources + ([identify] if identify else []))
     return Edge(services, worker.start, worker.stop, body_s=config.body_s), worker
 
 

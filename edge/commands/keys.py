@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
 import secrets
 from pathlib import Path
 
-from edge import publishing
+from edge import private, publishing
+from edge.commands import keys_api
 from edge.errors import CannotServe, SettingError
 from edge.keyring import DEMO_PREFIX, MAX_KEYS, KeyFile, KeyRing, key_of
 from edge.worker import COOKIE_FILE, IDENTIFY_FILE
 from snapshots import keys as publisher
 
 SECRET_BYTES = 32
-PRIVATE_MODE = 0o600
 ADVICE = {
     COOKIE_FILE: "signs cookies; every edge of the site needs the same",
     IDENTIFY_FILE: "signs sign-ins; the site's server needs it, too",
@@ -26,26 +25,37 @@ ADVICE = {
 WHOSE = {"cookie": COOKIE_FILE, "identify": IDENTIFY_FILE, "publisher": publisher.PUBLIC_FILE}
 
 
+ACTIONS = {
+    "new": "make all keys",
+    "add": "one more that only verifies",
+    "rotate": "one that signs",
+    "retire": "take an old one away",
+}
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
     """What to do, and where."""
-    parser.add_argument(
-        "action",
-        choices=["new", "add", "rotate", "retire"],
-        help="make all keys; one more that only verifies; one that signs; take an old one away",
-    )
-    parser.add_argument("directory", metavar="DIR", type=Path, help="the folder of the keys")
-    parser.add_argument(
-        "kid", nargs="?", metavar="KID", help="the key to retire, or that signs now"
-    )
-    parser.add_argument(
-        "--of", choices=list(WHOSE), default="cookie", help="which kind (default cookie)"
-    )
-    parser.add_argument("--demo", action="store_true", help="keys that only `serve --dev` takes")
-    parser.add_argument("--json", action="store_true", help="tell it as JSON")
+    actions = parser.add_subparsers(title="actions", metavar="ACTION", dest="action", required=True)
+    for name, sentence in ACTIONS.items():
+        action = actions.add_parser(name, help=sentence)
+        action.add_argument("directory", metavar="DIR", type=Path, help="the folder of the keys")
+        action.add_argument(
+            "kid", nargs="?", metavar="KID", help="the key to retire, or that signs now"
+        )
+        action.add_argument(
+            "--of", choices=list(WHOSE), default="cookie", help="which kind (default cookie)"
+        )
+        action.add_argument(
+            "--demo", action="store_true", help="keys that only `serve --dev` takes"
+        )
+        action.add_argument("--json", action="store_true", help="tell it as JSON")
+    keys_api.configure(actions.add_parser("api", help="keys of the site's servers"))
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Makes, rotates or retires, and says what lies where."""
+    if arguments.action == "api":
+        return keys_api.run(arguments)
     directory, of = arguments.directory, arguments.of
     path = directory / WHOSE[of]
     _check(arguments)
@@ -101,7 +111,7 @@ def create(directory: Path, *, demo: bool = False) -> None:
     publisher.write_keys(directory, publisher.new_key(demo=demo))
     for name in (COOKIE_FILE, IDENTIFY_FILE):
         ring = KeyRing((key_of(_kid(demo=demo), secrets.token_bytes(SECRET_BYTES)),))
-        _write(directory / name, ring.encode())
+        private.create(directory / name, ring.encode())
 
 
 def add(directory: Path, of: str = "cookie") -> str:
@@ -110,7 +120,7 @@ def add(directory: Path, of: str = "cookie") -> str:
     path = directory / WHOSE[of]
     ring = _with_room(path)
     kid = _kid(demo=ring.is_demo)
-    _rewrite(path, ring.added(kid, secrets.token_bytes(SECRET_BYTES)))
+    private.replace(path, ring.added(kid, secrets.token_bytes(SECRET_BYTES)).encode())
     return kid
 
 
@@ -129,7 +139,7 @@ def rotate(directory: Path, of: str = "cookie", kid: str | None = None) -> str:
         known = _with_room(path)
         kid = _kid(demo=known.is_demo)
         ring = known.rotated(kid, secrets.token_bytes(SECRET_BYTES))
-    _rewrite(path, ring)
+    private.replace(path, ring.encode())
     return kid
 
 
@@ -152,24 +162,8 @@ def retire(directory: Path, of: str, kid: str) -> None:
     if rest is None:
         known = ", ".join(key.kid for key in ring.keys[1:]) or "none: rotate first"
         raise CannotServe(f"expected a key that only verifies ({known}), got {kid} - at {path}")
-    _rewrite(path, rest)
-
-
-def _rewrite(path: Path, ring: KeyRing) -> None:
-    unfinished = path.with_suffix(".new")
-    unfinished.unlink(missing_ok=True)
-    _write(unfinished, ring.encode())
-    unfinished.replace(path)
+    private.replace(path, rest.encode())
 
 
 def _kid(*, demo: bool) -> str:
     return (DEMO_PREFIX if demo else "") + secrets.token_hex(4)
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, PRIVATE_MODE)
-    except OSError as error:
-        raise CannotServe(f"expected to write a key file, {error.strerror} - at {path}") from None
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)

@@ -10,11 +10,12 @@ import functools
 import msgspec
 
 from decisions.events import Event
-from edge import problems, wire
+from edge import flags, problems, wire
 from edge.access import Access
 from edge.config import Config
+from edge.flags import BulkReply
 from edge.openapi.operations import of_the_host, under_the_mount
-from edge.openapi.parts import COOKIES, PROBLEMS, Json, ref
+from edge.openapi.parts import COOKIES, CREDENTIALS, PROBLEMS, Json, ref
 
 _ABOUT = """Decides which fragment goes into which slot of a page, for this visitor, now.
 Every GET may be asked with HEAD; other methods are answered 405 `method-not-allowed` with `Allow`,
@@ -30,6 +31,10 @@ _STRUCTS = (
     wire.ConsentReply,
     wire.ForgottenReply,
     Access,
+    flags.FlagsBody,
+    flags.Flag,
+    flags.NoFlag,
+    BulkReply,
     problems.Problem,
     Event,
 )
@@ -57,7 +62,7 @@ def _document(mount: str, max_slots: int, max_events: int) -> bytes:
             "paths": paths | of_the_host(),
             "components": {
                 "schemas": _schemas(max_slots, max_events),
-                "securitySchemes": COOKIES,
+                "securitySchemes": COOKIES | CREDENTIALS,
             },
         }
     )

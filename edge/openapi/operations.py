@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decisions.events import MAX_WORD
 from edge.openapi.parts import (
+    A_SERVER,
     ANYBODY,
     BODIES,
     FRAGMENT,
@@ -14,6 +15,7 @@ from edge.openapi.parts import (
     PERSONAL,
     PLACE,
     READ,
+    SERVERS,
     WRITES,
     Json,
     body,
@@ -34,6 +36,8 @@ def under_the_mount(max_slots: int) -> Json:
         "/v1/fragments/{slot}": {"get": _fragment()},
         "/v1/consent": {"get": _consent(), "put": _choice()},
         "/v1/me": {"get": _access(), "delete": _forget()},
+        "/ofrep/v1/evaluate/flags": {"post": _flags()},
+        "/ofrep/v1/evaluate/flags/{key}": {"post": _flag()},
         "/loader.js": {"get": _loader()},
         "/openapi.json": {"get": _described()},
         "/preview": {"get": _preview()},
@@ -161,6 +165,44 @@ def _forget() -> Json:
             **refusals(*WRITES, "too-many-events", "no-snapshot", "not-kept"),
         },
     }
+
+
+def _flags() -> Json:
+    etag = {"ETag": header("Of this reply")}
+    return {
+        "operationId": "flags",
+        "summary": "For servers: every slot, and the experiments that this key is in",
+        "security": A_SERVER,
+        "parameters": [request_header("If-None-Match", "The ETag of the reply one has")],
+        "requestBody": body("FlagsBody"),
+        "responses": {
+            "200": json("Every flag that there is for this context", "BulkReply", etag),
+            "304": {"description": "No flag has changed", "headers": PERSONAL | etag},
+            **_no_flag("400", "The context is none", refusals(*SERVERS, "no-snapshot")),
+        },
+    }
+
+
+def _flag() -> Json:
+    key = {"name": "key", "in": "path", "required": True, "schema": {"type": "string"}}
+    refused = refusals(*SERVERS, "no-snapshot")
+    refused = _no_flag("400", "The context is none, or has no key to split by", refused)
+    return {
+        "operationId": "flag",
+        "summary": "For servers: one slot or experiment; nothing is kept",
+        "security": A_SERVER,
+        "parameters": [key],
+        "requestBody": body("FlagsBody"),
+        "responses": {
+            "200": json("What the flag is for this context", "Flag"),
+            **_no_flag("404", "No slot and no experiment of this name", refused),
+        },
+    }
+
+
+def _no_flag(status: str, description: str, responses: Json) -> Json:
+    """The responses with one more, in the protocol's own words."""
+    return responses | {status: json(description, "NoFlag")}
 
 
 def _loader() -> Json:

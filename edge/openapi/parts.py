@@ -12,6 +12,9 @@ Json: TypeAlias = dict[str, Any]
 PROBLEMS: dict[str, tuple[int, str]] = {
     "malformed-json": (400, "the body is not JSON, or not UTF-8"),
     "invalid-request": (400, "not what the route takes: the detail says what, and where"),
+    "unauthorized": (401, "no credential that counts: `WWW-Authenticate` says which would"),
+    "insufficient-scope": (403, "the credential counts, and not for this"),
+    "not-for-pages": (403, "a browser asked what only servers may"),
     "foreign-origin": (403, "a page of another site tried to write"),
     "not-found": (404, "no such path here"),
     "method-not-allowed": (405, "the path has other methods: `Allow` lists them"),
@@ -19,14 +22,36 @@ PROBLEMS: dict[str, tuple[int, str]] = {
     "body-too-large": (413, "the body is larger than this edge takes"),
     "query-too-long": (414, "the query is longer than this edge takes"),
     "too-many-events": (429, "wait as long as `Retry-After` says"),
+    "too-many-requests": (429, "of one credential, or with none that counts: wait"),
     "internal": (500, "a fault of this edge: counted and logged"),
     "no-snapshot": (503, "nothing to decide with yet: try again"),
     "not-kept": (503, "the erasure could not be kept, nobody was forgotten: try again"),
 }
 WRITES = ("foreign-origin", "body-too-slow", "body-too-large", "internal")
 BODIES = ("malformed-json", "invalid-request", *WRITES)
+SERVERS = (
+    "unauthorized",
+    "insufficient-scope",
+    "not-for-pages",
+    "body-too-slow",
+    "body-too-large",
+    "too-many-requests",
+    "internal",
+)
 
-
+CREDENTIALS = {
+    "apiKey": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-API-Key",
+        "description": "A key that `edgewise keys api new` printed.",
+    },
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "The same key.",
+    },
+}
 COOKIES = {
     "consent": {
         "type": "apiKey",
@@ -45,6 +70,7 @@ COOKIES = {
 }
 
 
+A_SERVER: list[Json] = [{"apiKey": []}, {"bearer": []}]
 ANYBODY: list[Json] = [{}, {"consent": []}, {"consent": [], "profile": []}]
 
 
@@ -78,7 +104,7 @@ def refusals(*codes: str) -> Json:
         schema = {"allOf": [ref("Problem"), kinds]}
         found[str(status)] = {
             "description": "; ".join(f"`{code}`: {PROBLEMS[code][1]}" for code in these),
-            "headers": NEVER_STORED | (RETRY if status in (429, 503) else {}),
+            "headers": NEVER_STORED | _MORE.get(status, {}),
             "content": {"application/problem+json": {"schema": schema}},
         }
     return found
@@ -110,6 +136,13 @@ FRAGMENT = {
 }
 NEW_COOKIE = {"Set-Cookie": header("`consent` or `user_interest_score`, new", required=False)}
 RETRY = {"Retry-After": header("Seconds", pattern=r"^[1-9]\d*$")}
+_CHALLENGE = header("Which credential would help (RFC 6750)", pattern="^Bearer ")
+_MORE: dict[int, Json] = {
+    401: {"WWW-Authenticate": _CHALLENGE},
+    403: {"WWW-Authenticate": _CHALLENGE | {"required": False}},
+    429: RETRY,
+    503: RETRY,
+}
 FROM_A_PAGE = [
     request_header("Origin", "Of the page that asks, as browsers say it"),
     request_header(

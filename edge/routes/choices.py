@@ -16,7 +16,8 @@ from edge import answers, choosing, exchange, wire
 from edge.cookies import Choice
 from edge.errors import Refused
 from edge.exchange import Reply, Scope
-from edge.services import WINDOW_S, Services
+from edge.ratelimit import WINDOW_S
+from edge.services import Services
 
 COST = 2  # events that one choice counts as: it leaves so many rows
 CHOICES = 'edgewise_choices_total{{log="{}"}}'

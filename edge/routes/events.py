@@ -7,7 +7,8 @@ import time
 from edge import answers, exchange, wire
 from edge.errors import Refused
 from edge.exchange import Reply, Scope
-from edge.services import WINDOW_S, Services
+from edge.ratelimit import WINDOW_S
+from edge.services import Services
 
 
 def report(services: Services, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> Reply:

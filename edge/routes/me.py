@@ -13,8 +13,9 @@ from edge.access import access
 from edge.choosing import SEC_GPC
 from edge.errors import NotKept, Refused
 from edge.exchange import Reply, Scope
+from edge.ratelimit import WINDOW_S
 from edge.refresh import Serving
-from edge.services import WINDOW_S, Services
+from edge.services import Services
 
 COST = 20  # events that one erasure counts as: it waits for the disk
 READ_COST = 5  # and to tell everything: it decides every slot and says why

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from datetime import UTC, datetime
 from http.cookies import SimpleCookie
 from typing import Any
 
@@ -14,6 +15,7 @@ from decisions.compiling import compile_with_ledger
 from decisions.events import AGREED, CONSENT
 from decisions.ledger import visitor_key
 from decisions.program import Program
+from edge.apikeys import SCOPES, ApiKey, ApiKeys, digest, spelt
 from edge.app import Edge, create_services
 from edge.config import Config
 from edge.keyring import KeyRing, key_of
@@ -101,6 +103,22 @@ def snapshot(version: int = 1, **changes: Any) -> Snapshot:
         ledger=LedgerRef(revision=1, sha256="c" * 64),
     )
     return Snapshot(manifest, made, membership(made.key_salt))
+
+
+def api_key(name: str, secret: bytes, **changes: Any) -> ApiKey:
+    """A key of a server, as its file has it."""
+    given: dict[str, Any] = {
+        "kid": digest(name.encode())[:8],
+        "name": name,
+        "scopes": SCOPES,
+        "created": datetime.fromtimestamp(NOW_S, UTC),
+        "sha256": digest(secret),
+    }
+    return ApiKey(**given | changes)
+
+
+SERVER = api_key("shop", b"s" * 32)
+SECRET = spelt(SERVER.kid, b"s" * 32)  # what that server sends
 
 
 class Clock:
@@ -193,11 +211,13 @@ class Shop:
 
     def __init__(self, served: Served | None = None, **settings: Any) -> None:
         self.clock, self.sink = Clock(), ListSink()
+        self.api_keys = ApiKeys([SERVER])
         self.served = served or Served(snapshot())
         self.services: Services = create_services(
             Config(**settings),
             lambda: COOKIE_KEYS,
             identify=lambda: IDENTIFY_KEYS,
+            api_keys=lambda: self.api_keys,
             served=self.served,
             sink=self.sink,
             clock=self.clock,
@@ -206,6 +226,21 @@ class Shop:
 
     def browser(self, **headers: str) -> Browser:
         return Browser(self.edge, **headers)
+
+    async def ask(self, path: str, body: Any = None, **headers: str) -> httpx.Response:
+        """What a server gets that asks with its key. None: an empty object."""
+        transport = httpx.ASGITransport(app=self.edge)
+        async with httpx.AsyncClient(
+            transport=transport, base_url="https://shop.example"
+        ) as client:
+            given = {"authorization": f"Bearer {SECRET}"} | headers
+            sent = {
+                name.replace("_", "-").encode(): value.encode("latin-1")
+                for name, value in given.items()
+                if value
+            }
+            raw = body if isinstance(body, bytes) else msgspec.json.encode(body or {})
+            return await client.post(f"/_ew/{path}", content=raw, headers=sent)
 
     def counted(self, start: str) -> int:
         """The sum of the counters whose key begins so."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import msgspec
 import pytest
 
 from edge.admin import Admin, reports
+from edge.apikeys import ApiKeys
 from edge.commands.keys import create
 from edge.config import Config
 from edge.node import fresh
@@ -23,7 +25,7 @@ from snapshots.snapshot import Snapshot
 from snapshots.sync import Refusal, SyncStatus
 from snapshots.upload import UploadStatus
 from tests.decisions.written import rule
-from tests.edge.shop import NOW_S, Clock, snapshot
+from tests.edge.shop import NOW_S, Clock, api_key, snapshot
 
 pytestmark = pytest.mark.anyio
 
@@ -94,6 +96,33 @@ def test_the_summary_says_what_matters_most(
     tell(config)
 
     assert summary in admin_of(config, msgspec.structs.replace(GOOD, **changes)).status().summary
+
+
+async def test_keys_of_servers_are_told_without_their_hashes_and_a_week_before_they_end(
+    config: Config,
+) -> None:
+    tell(config)
+    end = datetime.fromtimestamp(NOW_S + 3 * 86_400, UTC)
+    gone = datetime.fromtimestamp(NOW_S - 3_600, UTC)
+    ending = api_key("shop", b"s" * 32, expires=end)
+    keys = ApiKeys([ending, api_key("mail", b"m" * 32, expires=gone), api_key("batch", b"b" * 32)])
+    admin = Admin(config, lambda: GOOD, lambda: None, clock=Clock(), api_keys=lambda: keys)
+
+    reply = await ask(admin, "GET", "/status")
+
+    told = reply.json()
+    assert told["api_keys"][0] == {
+        "kid": ending.kid,
+        "name": "shop",
+        "scopes": ["ofrep", "recommendations"],
+        "expires_s": int(NOW_S) + 3 * 86_400,
+    }
+    assert told["api_keys"][2]["expires_s"] == 0
+    assert ending.sha256 not in reply.text
+    assert told["troubles"] == [
+        "API keys: the last one of shop ends in 3 d: rotate it, or revoke it",
+        "API keys: the last one of mail ended 60 min ago: rotate it, or revoke it",
+    ]
 
 
 def test_troubles_name_who_and_what(config: Config) -> None:

@@ -21,7 +21,7 @@ from edge.config import Config
 from edge.errors import Refused
 from edge.refresh import Served
 from tests.decisions.tcstrings import encode, said
-from tests.edge.shop import Shop
+from tests.edge.shop import SECRET, Shop
 
 ROOT = Path(__file__).parent.parent.parent
 HTTP_API = (ROOT / "docs" / "http-api.md").read_text(encoding="utf-8")
@@ -31,7 +31,7 @@ OPERATIONS = {
     for path, operations in TOLD["paths"].items()
     for method, operation in operations.items()
 }
-REJECTED = ["400", "403", "404", "405", "408", "413", "414", "429", "503"]
+REJECTED = ["400", "401", "403", "404", "405", "408", "413", "414", "429", "503"]
 EXAMPLES = 25  # of a route, where most is to be found; fewer elsewhere: seconds for all
 FEWER = 10
 
@@ -126,6 +126,7 @@ def failures(shop: Shop, examples: int, *expected: str) -> tuple[list[str], int]
             "seed": 1,
             "continue-on-failure": True,
             "headers": {"user-agent": "Mozilla/5.0"},  # without one, who asks is a bot
+            "auth": {"openapi": {"bearer": {"bearer": SECRET}, "apiKey": {"api_key": SECRET}}},
             "generation": {
                 "max-examples": examples,
                 "deterministic": True,  # in CI and elsewhere: it draws the same each time

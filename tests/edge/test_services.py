@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge.services import RateLimit
+from edge.ratelimit import RateLimit
 
 
 class Clock:

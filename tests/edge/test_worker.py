@@ -6,27 +6,30 @@ import asyncio
 import os
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 
 from edge.admin import reports
+from edge.apikeys import API_KEY_FILE, ApiKeys
 from edge.config import Config
 from edge.errors import CannotServe
 from edge.node import Background, check_keys
 from edge.sinks.sink import ListSink
 from edge.worker import (
     DRAINING,
+    KEYS_S,
     RESPAWN_S,
     SETTINGS,
-    KeySource,
     Report,
     Worker,
     application,
+    cookie_keys,
     create_worker,
     publisher_keys,
 )
 from tests.edge.nodes import publish
-from tests.edge.shop import Clock
+from tests.edge.shop import SECRET, SERVER, Clock
 from tests.edge.test_admin import admin_of, config
 
 __all__ = ["config"]  # a fixture
@@ -138,11 +141,42 @@ def test_keys_may_come_from_the_settings(config: Config, tmp_path: Path) -> None
 
     check_keys(texts)
     assert publisher_keys(texts) == publisher_keys(config)
-    source = KeySource(Path("cookie.jwks"), texts.cookie_jwks)
+    source = cookie_keys(texts)
     source.refresh()
     assert source().signing.kid
     with pytest.raises(CannotServe, match="- at cookie"):
-        KeySource(Path("cookie.jwks"), "{}")
+        cookie_keys(msgspec.structs.replace(texts, cookie_jwks="{}"))
+
+
+async def test_keys_of_servers_come_change_and_break_while_a_worker_serves(config: Config) -> None:
+    clock = Clock()
+    edge, worker = create_worker(config, ListSink(), clock)
+    node, path = Background(config), Path(config.keys) / API_KEY_FILE
+    transport = httpx.ASGITransport(app=edge)
+
+    async def status() -> int:
+        clock.now_s += KEYS_S
+        await worker.look()
+        node.control()
+        async with httpx.AsyncClient(transport=transport, base_url="http://shop") as client:
+            sent = {"x-api-key": SECRET}
+            flag = await client.post("/_ew/ofrep/v1/evaluate/flags/hero", json={}, headers=sent)
+            return flag.status_code
+
+    assert await status() == 401
+    path.write_bytes(ApiKeys([SERVER]).encode())
+    assert await status() == 503, "let in; there is no snapshot"
+    path.write_bytes(b"{}")
+    assert await status() == 503
+    assert "missing required field `keys`" in said(config).keys_trouble
+    assert [key["name"] for key in msgspec.to_builtins(node.admin.status().api_keys)] == ["shop"]
+    path.write_bytes(ApiKeys().encode())
+    assert await status() == 401
+    assert said(config).keys_trouble == ""
+
+    path.write_bytes(b"[]")
+    with pytest.raises(CannotServe, match="expected API keys"):
+        check_keys(config)
 
 
 def test_signing_in_is_optional(config: Config) -> None:
