@@ -22,6 +22,7 @@ Read in this order; a module imports only from the ones above it:
     ledger        what is never renumbered: dictionary ids, bucket maps
     profile       what the cookie carries between requests
     measures      what is counted over events, in windows
+    cart          a cart and what an event does to it in, the cart after it out
     lesson        a visit's events in, one new profile out
     learn         a visit begins, a rule was seen, somebody signs in: a new profile
     runs          cells of measures as few numbers, and back

@@ -19,11 +19,12 @@ from decisions.base64url import decode64, encode64
 from decisions.errors import ProfileError
 from decisions.ledger import UNKNOWN, Dictionary, Numbering
 from decisions.lesson import MAX_WEIGHT
-from decisions.profile import NO_CART, VIEW_BYTES, Cart, Measured, Profile, Session
+from decisions.profile import NO_CART, VIEW_BYTES, Cart, Line, Measured, Profile, Session
 from decisions.runs import age, cells_of, runs
 
 WEIGHT_UNIT = 1e-8  # so fine that a weight re-written a hundred times reads the same to 1e-6
 
+_replace = msgspec.structs.replace
 _encode = msgspec.json.Encoder().encode
 _encode_binary = msgspec.msgpack.Encoder().encode
 _EMPTY_END = b",[]]"
@@ -65,6 +66,8 @@ class Packed(msgspec.Struct, frozen=True, array_like=True):
     listed: Numbers = []  # id, how many things, id, ...
     things: Things = []  # of all lists
     campaign: Things = []  # of the session; or nothing
+    lines: Numbers = []  # of the cart: pieces, cents, pieces, ...
+    products: Things = []  # of each line
 
 
 _BINARY = msgspec.msgpack.Decoder(Packed)
@@ -122,6 +125,8 @@ def pack(profile: Profile, names: Dictionary) -> Packed:
         _flat(*_numbered(profile.preferences, names.keys)) if profile.preferences else [],
         *_packed_lists(profile, names),
         [session.campaign] if session is not None and session.campaign else [],
+        [*chain(*full.lines.values())] if full.lines else [],
+        [*full.lines] if full.lines else [],
     )
 
 
@@ -175,11 +180,9 @@ def unpack(raw: Packed | list[Any] | bytes, names: Dictionary, visitor: str = ""
         except ValueError as error:  # msgspec's own, half a surrogate pair, no UTF-8
             raise ProfileError(f"expected a compact profile: {error}") from error
     base_s = raw.seen_ms // 1000
-    cart, customer = raw.cart, _bytes(raw.customer)
+    customer = _bytes(raw.customer)
     if len(customer) not in (0, 8):
         raise ProfileError(f"expected a customer of 8 bytes, got {len(customer)}")
-    if len(cart) not in (0, 3):
-        raise ProfileError(f"expected a cart of 3 numbers, got {len(cart)}")
     return Profile(
         visitor=visitor,
         seen_s=raw.seen_ms / 1000,
@@ -191,7 +194,7 @@ def unpack(raw: Packed | list[Any] | bytes, names: Dictionary, visitor: str = ""
             for key, weight in _named(raw.interests[::2], raw.interests[1::2], names.keys).items()
         },
         counts=_pairs(raw.counts, names.counters),
-        cart=Cart(cart[0], cart[1] / 100, base_s - cart[2]) if cart else NO_CART,
+        cart=_cart(raw, base_s) if raw.cart or raw.lines or raw.products else NO_CART,
         session=_session(raw, base_s, names),
         caps=_caps(raw.caps, base_s, names) if raw.caps else {},
         recent=_events(raw.recent),
@@ -201,6 +204,23 @@ def unpack(raw: Packed | list[Any] | bytes, names: Dictionary, visitor: str = ""
         preferences=_pairs(raw.preferences, names.keys) if raw.preferences else {},
         lists=_lists(raw, names) if raw.listed or raw.things else {},
     )
+
+
+def _cart(raw: Packed, base_s: int) -> Cart:
+    if len(raw.cart) != 3:
+        raise ProfileError(f"expected a cart of 3 numbers, got {len(raw.cart)}")
+    items, cents, age_s = raw.cart
+    cart = Cart(items, cents / 100, base_s - age_s)
+    if not raw.lines and not raw.products:
+        return cart
+    pairs = [*zip(raw.lines[::2], raw.lines[1::2])]  # noqa: B905 # looked at below
+    lines = {item: Line(*pair) for item, pair in zip(raw.products, pairs)}  # noqa: B905 # the same
+    if not len(lines) * 2 == len(raw.lines) == len(raw.products) * 2:
+        wanted, got = f"{len(raw.products)} products", f"{len(raw.lines)} numbers"
+        raise ProfileError(f"expected two numbers for each of {wanted}, each once, got {got}")
+    if sum(raw.lines[::2]) > items or sum(raw.lines[1::2]) > cents:
+        raise ProfileError(f"expected lines of at most {items} pieces and {cents} cents, got more")
+    return _replace(cart, lines=lines)
 
 
 def _lists(raw: Packed, names: Dictionary) -> dict[str, tuple[str, ...]]:

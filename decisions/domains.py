@@ -6,9 +6,10 @@ that an attribute never has are no concern of this module: the checker refuses t
 
 from __future__ import annotations
 
+from decisions.cart import MAX_ITEMS
 from decisions.clock import DAYS
 from decisions.events import KEY_FIELDS
-from decisions.lesson import MAX_ITEMS, MAX_VIEWED
+from decisions.lesson import MAX_VIEWED
 from decisions.predicates import OneOf, Predicate, Span, Within
 from decisions.schema import INTEREST
 
@@ -22,6 +23,7 @@ BOUNDS: dict[str, tuple[int, int | None]] = {  # of an attribute, or of the valu
     "local.hour": (0, 23),
     "cart.items": (0, MAX_ITEMS),
     "cart.value": (0, None),
+    "cart.lines": (0, MAX_ITEMS),
     "visitor.visits": (0, None),
     "session.seconds": (0, None),
     "session.views": (0, MAX_VIEWED),

@@ -10,7 +10,7 @@ import msgspec
 from decisions.compact import text
 from decisions.ledger import Dictionary
 from decisions.lesson import MAX_RECENT
-from decisions.profile import Profile
+from decisions.profile import Profile, without_line
 
 KEEP_INTERESTS, KEEP_VIEWS = 12, 4  # these stay while only the aim is missed, not the limit
 
@@ -29,8 +29,9 @@ def fit(
 
     aim, limit: bytes. encoded: `binary`, for claims that nobody reads as JSON. Above the aim,
     interests beyond KEEP_INTERESTS and views beyond KEEP_VIEWS go. Above the limit go half of what
-    was kept, all views, what is held, lists, measures, caps, counts, and at last everything but the
-    visit itself, the cart, the sign-in and the last event ids, which take less than 250 bytes.
+    was kept, all views, what is held, lists, measures, lines of the cart (their pieces and value
+    stay in it), caps, counts, and at last everything but the visit itself, the cart, the sign-in
+    and the last event ids, which take less than 250 bytes.
     """
     packed = encoded(profile, names)
     for less, most in ((_spare, aim), (_needy, limit)):
@@ -67,6 +68,10 @@ def _needy(profile: Profile) -> Iterator[Profile]:
         yield smaller
     for name in list(profile.measures):  # what was counted longest ago goes first
         smaller = _replace(smaller, measures=_but(smaller.measures, name))
+        yield smaller
+    for item in profile.cart.lines:  # what was added to longest ago goes first
+        cart = smaller.cart
+        smaller = _replace(smaller, cart=_replace(cart, lines=without_line(cart.lines, item)))
         yield smaller
     for rule in sorted(profile.caps, key=lambda rule: max(profile.caps[rule], default=0)):
         smaller = _replace(smaller, caps=_but(smaller.caps, rule))

@@ -167,6 +167,9 @@ def withdraw(
     changes: dict[str, Any] = {}
     if not grants & FUNCTIONAL:
         changes |= {"cart": NO_CART, "caps": {}}
+    elif not grants & SENSITIVE and not sensitive.isdisjoint(lines := profile.cart.lines):
+        named = {item: line for item, line in lines.items() if item not in sensitive}
+        changes["cart"] = _replace(profile.cart, lines=named)
     if not grants & PERSONALIZATION:
         changes |= _IMPERSONAL
     elif not grants & SENSITIVE and (sensitive or lost & SENSITIVE):

@@ -8,28 +8,24 @@ teach what they would have taught one by one.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import mmh3
 import msgspec
 
+from decisions.cart import changed, is_kept
 from decisions.consent import FUNCTIONAL, NEED_AN_ID, PERSONALIZATION, SENSITIVE
 from decisions.events import Event
 from decisions.interest import HALF_LIFE_S, fade
 from decisions.measures import Measure, counted
-from decisions.profile import VIEW_BYTES, Cart, Measured, Profile, moment
+from decisions.profile import VIEW_BYTES, Measured, Profile, moment
 
 MAX_INTERESTS = 24  # the weakest go first; a cookie of the aimed size holds about as many
 MAX_VIEWED = 8  # distinct items per category, and categories per session
 MAX_RECENT = 8
 MAX_PREFERENCES = 16  # the one declared longest ago goes first
 MAX_LISTED = 20  # things of a list; a playbook may keep fewer
-MAX_THING = 40  # bytes of one; longer ones are not listed
 MAX_COUNT = 1_000_000
-MAX_ITEMS = 9_999
-MAX_VALUE = 9_999_999.0
 MAX_WEIGHT = 1_000_000.0
 
 _replace = msgspec.structs.replace
@@ -150,7 +146,8 @@ class Lesson:
         self._has_learnt = True
         action = learning.carts.get(type_)
         if action and grants & FUNCTIONAL:
-            self._cart = _CART_ACTIONS[action](self._cart, event, int(self._now))
+            now_s = int(self._now)
+            self._cart = changed(self._cart, action, event, now_s, learning.sensitive)
         if grants & PERSONALIZATION:
             if (counts := self._counts) is None:
                 counts = self._counts = self._profile.counts.copy()
@@ -267,7 +264,7 @@ class Lesson:
             if not thing.isprintable() or not thing or not sensitive.isdisjoint(about):
                 continue
             others = [one for one in lists.pop(name, ()) if one != thing]
-            if adds and len(thing.encode()) <= MAX_THING:
+            if adds and is_kept(thing):
                 others = [*others, thing][-keep:]
             if others:
                 lists[name] = tuple(others)
@@ -309,29 +306,3 @@ def weaken(weights: dict[str, float]) -> None:
     if (more := len(weights) - MAX_INTERESTS) > 0:
         for weakest in sorted(weights, key=weights.__getitem__)[:more]:
             del weights[weakest]
-
-
-def _pieces(event: Event) -> int:
-    return max(0, min(event.quantity, MAX_ITEMS))
-
-
-def _worth(event: Event) -> float:
-    """Price times quantity; a price that is no amount of money is 0."""
-    price = event.price if math.isfinite(event.price) and event.price > 0.0 else 0.0
-    return min(price, MAX_VALUE) * _pieces(event)
-
-
-def _cart(items: int, value: float, now: int) -> Cart:
-    items = max(0, min(items, MAX_ITEMS))
-    return Cart(items, round(max(0.0, min(value, MAX_VALUE)), 2) if items else 0.0, now)
-
-
-_CART_ACTIONS: dict[str, Callable[[Cart, Event, int], Cart]] = {
-    "add": lambda cart, event, now: _cart(
-        cart.items + _pieces(event), cart.value + _worth(event), now
-    ),
-    "remove": lambda cart, event, now: _cart(
-        cart.items - _pieces(event), cart.value - _worth(event), now
-    ),
-    "clear": lambda cart, event, now: Cart(0, 0.0, now),
-}

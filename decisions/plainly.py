@@ -51,6 +51,8 @@ WORDS: dict[str, str] = {
     "local.date": "the date where you are",
     "cart.items": "the number of pieces in your cart",
     "cart.value": "the value of your cart",
+    "cart.lines": "the number of different products in your cart",
+    "cart.products": "the products in your cart",
     "cart.updated_at": "the last change of your cart",
     "visitor.new": "whether this is your first visit",
     "visitor.visits": "the number of your visits",

@@ -12,6 +12,7 @@ from typing import TypeAlias
 import msgspec
 
 from decisions import consent
+from decisions.cart import MAX_LINES
 from decisions.conditions import tree_of
 from decisions.consent import FUNCTIONAL, PERSONALIZATION
 from decisions.playbook import MeasureDecl, Signal, WrittenPlaybook
@@ -87,6 +88,7 @@ def _keeps(purpose: str, program: Program) -> Iterator[str]:
     if purpose == "functional":
         if learning.carts:
             yield "pieces, value and last change of the cart (profile cookie)"
+            yield f"up to {MAX_LINES} products of the cart, with pieces and value (profile cookie)"
         if learning.caps:
             yield "when a rule with a cap was seen (profile cookie)"
     elif purpose == "analytics":

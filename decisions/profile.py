@@ -6,7 +6,7 @@ epoch. A profile holds nothing that was not granted when it was learnt.
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import msgspec
 
@@ -25,12 +25,34 @@ Cells: TypeAlias = tuple[tuple[int, int], ...]  # moment and number, the oldest 
 Measured: TypeAlias = dict[str, Cells]  # key, "" where there are none → cells; `decisions.measures`
 
 
+class Line(NamedTuple):
+    """What a cart has of one product. cents: what all these pieces cost."""
+
+    pieces: int = 0
+    cents: int = 0
+
+
 class Cart(msgspec.Struct, frozen=True):
-    """items: pieces. value: in the shop's currency, to the cent. updated_at_s: whole seconds."""
+    """items: pieces. value: in the shop's currency, to the cent. updated_at_s: whole seconds.
+    lines: product → what of the cart is known to be of it, the one added to last at the end."""
 
     items: int = 0
     value: float = 0.0
     updated_at_s: int = 0
+    lines: dict[str, Line] = {}
+
+    @property
+    def unnamed(self) -> Line:
+        """What is in the cart and in none of its lines."""
+        if not self.lines:
+            return Line(self.items, round(self.value * 100))
+        pieces, cents = map(sum, zip(*self.lines.values(), strict=True))
+        return Line(max(0, self.items - pieces), max(0, round(self.value * 100) - cents))
+
+    @property
+    def distinct(self) -> int:
+        """How many products it has at least: whatever has no line counts as one."""
+        return len(self.lines) + (self.unnamed.pieces > 0)
 
 
 NO_CART = Cart()
@@ -91,6 +113,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
 NOBODY = Profile()
 
 
+def without_line(lines: dict[str, Line], gone: str) -> dict[str, Line]:
+    """The same lines but for one; its pieces have no line from now on, or are gone."""
+    return {item: line for item, line in lines.items() if item != gone}
+
+
 def moment(profile: Profile, now_s: float) -> float:
     """Profile time: never before what the profile has seen (nodes' clocks differ), to the
     millisecond."""
@@ -129,6 +156,9 @@ def profile_facts(
         values["cart.items"] = profile.cart.items
         values["cart.value"] = profile.cart.value
         values["cart.updated_at"] = float(profile.cart.updated_at_s)
+        values["cart.lines"] = profile.cart.distinct
+        if profile.cart.lines:
+            values["cart.products"] = frozenset(profile.cart.lines)
     if grants & PERSONALIZATION and profile.visits:
         values["visitor.new"] = profile.visits == 1
         values["visitor.visits"] = profile.visits

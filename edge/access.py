@@ -27,15 +27,24 @@ Told = dict[str, Any]  # attribute → value; moments are whole seconds since th
 CUSTOMER = ("segments", "traits", "scores")
 
 
+class InCart(msgspec.Struct, frozen=True):
+    """A product in the cart. value: what its pieces cost together."""
+
+    product: str
+    pieces: int
+    value: float
+
+
 class Profiled(msgspec.Struct, frozen=True):
-    """What the profile cookie holds. visitor: the id that stands for this browser. changed: when it
-    last did. seen: when something was seen that may be shown only so often. declared: the interests
-    that the visitor told us, 0 to 100. events: how many of the last event ids it remembers, as
-    hashes, so that none counts twice. facts: what follows from it now; interests have faded until
-    now."""
+    """What the profile cookie holds. visitor: the id that stands for this browser. changed: when
+    it last did. cart: what of it is kept by product, the one added to last at the end. seen: when
+    something was seen that may be shown only so often. declared: the interests that the visitor
+    told us, 0 to 100. events: how many of the last event ids it remembers, as hashes, so that
+    none counts twice. facts: what follows from it now; interests have faded until now."""
 
     visitor: str
     changed: int
+    cart: list[InCart]
     seen: list[int]
     declared: dict[str, int]
     events: int
@@ -118,6 +127,11 @@ def _profiled(visit: Visit, values: Mapping[str, Any]) -> Profiled:
     return Profiled(
         visitor=profile.visitor,
         changed=int(profile.seen_s),
+        cart=[
+            InCart(product, line.pieces, line.cents / 100)
+            for product, line in profile.cart.lines.items()
+            if product in values.get("cart.products", ())
+        ],
         seen=sorted(at_s for times in profile.caps.values() for at_s in times),
         declared={
             name: score for name, score in profile.preferences.items() if name[:1] != UNKNOWN

@@ -120,6 +120,9 @@ def _profile(profile: Profiled | None, schema: Schema) -> str:
         ("last changed", moment(profile.changed)),
         *_rows(profile.facts, schema),
     ]
+    if profile.cart:
+        lines = (f"{one.pieces} of “{one.product}” for {one.value:.2f}" for one in profile.cart)
+        rows.append(("what lies in your cart", escape(", ".join(lines))))
     if profile.seen:
         seen = ", ".join(map(moment, profile.seen))
         rows.append(("when you saw something that may be shown only so often", seen))

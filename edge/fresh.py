@@ -15,9 +15,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from decisions.base64url import decode64, encode64
+from decisions.cart import named
 from decisions.consent import FUNCTIONAL, PERSONALIZATION
 from decisions.engine import NOTHING
-from decisions.events import MAX_PRICE, MAX_QUANTITY
+from decisions.events import MAX_PRICE, MAX_QUANTITY, Price, Quantity, Word
 from decisions.ledger import visitor_key
 from decisions.profile import Profile
 from edge.keyring import KeyRing
@@ -30,15 +31,42 @@ MAX_BYTES = 8_192  # it travels with every page view
 TAKEN, FOREIGN, NO_KEYS = "taken", "foreign", "no_keys"
 RESULTS = 'edgewise_facts_tokens_total{{result="{}"}}'
 
-_CART = ("cart.items", "cart.value", "cart.updated_at")
+
+class Line(msgspec.Struct, frozen=True):
+    """What the basket has of one product. category, brand: tell whether it is sensitive."""
+
+    item: Word
+    quantity: Quantity = 1
+    price: Price = 0.0
+    category: Word = ""
+    brand: Word = ""
 
 
 class Cart(msgspec.Struct, frozen=True):
-    """The basket as the shop has it. updated_at: when it last changed, seconds since the epoch."""
+    """The basket as the shop has it. updated_at: when it last changed, seconds since the epoch.
+    lines: what it has of each product, as far as the shop tells."""
 
     items: Annotated[int, msgspec.Meta(ge=0, le=MAX_QUANTITY)]
     value: Annotated[float, msgspec.Meta(ge=0, le=MAX_PRICE)]
     updated_at: Annotated[float, msgspec.Meta(ge=0)]
+    lines: tuple[Line, ...] = ()
+
+    def facts(self, now_s: float, sensitive: frozenset[str]) -> dict[str, Any]:
+        """The basket as attributes. Without lines no product of it is known: those of an older
+        basket are not taken for its own."""
+        pieces: dict[str, int] = {}
+        for line in self.lines:
+            name = named(line.item, line.category, line.brand, sensitive)
+            if name and line.quantity:
+                pieces[name] = pieces.get(name, 0) + line.quantity
+        has_more = self.items > sum(pieces.values())  # it counts as one, as in a profile
+        return {
+            "cart.items": self.items,
+            "cart.value": self.value,
+            "cart.updated_at": min(self.updated_at, now_s),
+            "cart.lines": len(pieces) + has_more,
+            "cart.products": frozenset(pieces),
+        }
 
 
 class _Header(msgspec.Struct, frozen=True):
@@ -79,13 +107,17 @@ class Fresh(msgspec.Struct, frozen=True):
     cart: Cart | None
 
     def over(
-        self, sure: dict[str, Any], grants: int, built_at_s: float, now_s: float
+        self,
+        sure: dict[str, Any],
+        grants: int,
+        built_at_s: float,
+        now_s: float,
+        sensitive: frozenset[str],
     ) -> Mapping[str, Any]:
         """Lays over `sure`, the facts so far, what is granted and later than they are; the values
         whose types are the playbook's business come back, those that are later than the build."""
         if grants & FUNCTIONAL and self.cart and self.at_s > sure.get("cart.updated_at", 0.0):
-            cart = self.cart
-            sure |= zip(_CART, (cart.items, cart.value, min(cart.updated_at, now_s)), strict=True)
+            sure |= self.cart.facts(now_s, sensitive)
         if not grants & PERSONALIZATION or self.at_s <= built_at_s:
             return NOTHING
         if self.segments:

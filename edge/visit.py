@@ -147,7 +147,8 @@ class Visit:
             declared = declared_of(member)
         if self.fresh is None:
             return program.gate.flat(declared, grants, self.now_s, sure)
-        newer = self.fresh.over(sure, grants, self.serving.built_at_s, self.now_s)
+        serving = self.serving
+        newer = self.fresh.over(sure, grants, serving.built_at_s, self.now_s, serving.sensitive)
         return program.gate.flat(declared, grants, self.now_s, sure, newer)
 
     def units(self, grants: int) -> Units | None:

@@ -83,3 +83,15 @@ def test_strawberries_that_were_looked_at_call_for_cream_once_the_basket_is_fill
 
     assert promo(program, looked) == "promo/none"
     assert promo(program, looked, ("add_to_cart", "1", "dairy", 0.05)) == "promo/cream"
+
+
+def test_strawberries_in_the_basket_call_for_cream_until_they_are_taken_out(
+    program: Program,
+) -> None:
+    put, out = (
+        (type_, STRAWBERRIES, "produce", 0.01) for type_ in ("add_to_cart", "remove_from_cart")
+    )
+    other = ("add_to_cart", ROSES, "floral", 0.02)
+
+    assert promo(program, other, put) == "promo/cream"
+    assert promo(program, other, put, out) == "promo/none"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 
 from decisions.ledger import COUNTER, KEY, LIST, MEASURE, RULE, UNKNOWN, Dictionary
-from decisions.profile import NO_CART, VIEW_BYTES, Cart, Profile, Session
+from decisions.profile import NO_CART, VIEW_BYTES, Cart, Line, Profile, Session
 
 NOW_S = 1_795_000_000.0
 VISITOR = "01a1c0de-0000-7000-8000-00000000000a"
@@ -27,8 +27,20 @@ NAMES = Dictionary(
 times = st.integers(int(NOW_S) - 10**7, int(NOW_S))
 unknown = st.integers(len(NAMES), 10**6).map(lambda number: f"{UNKNOWN}{number}")
 keys = st.sampled_from(KEYS) | unknown
+lines = st.dictionaries(
+    st.text(max_size=10), st.builds(Line, st.integers(1, 900), st.integers(0, 10**7)), max_size=10
+)
+
+
+def cart(items: int, cents: int, at_s: int, lines: dict[str, Line]) -> Cart:
+    """One with so many pieces and cents beside its lines."""
+    items += sum(line.pieces for line in lines.values())
+    cents += sum(line.cents for line in lines.values())
+    return Cart(items, cents / 100, at_s, lines)
+
+
 carts = st.just(NO_CART) | st.builds(
-    Cart, st.integers(0, 9_999), st.integers(0, 10**9).map(lambda cents: cents / 100), times
+    cart, st.integers(0, 900), st.integers(0, 10**8), times, st.just({}) | lines
 )
 sessions = st.none() | st.builds(
     Session,

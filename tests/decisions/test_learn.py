@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from decisions.cart import MAX_ITEMS, MAX_VALUE
 from decisions.consent import (
     ANALYTICS,
     EVERYTHING,
@@ -22,8 +23,6 @@ from decisions.learn import begin, is_repeat, learn, seen, signed_in, withdraw
 from decisions.ledger import UNKNOWN
 from decisions.lesson import (
     MAX_INTERESTS,
-    MAX_ITEMS,
-    MAX_VALUE,
     MAX_VIEWED,
     MAX_WEIGHT,
     Gain,

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from decisions.cart import MAX_THING
 from decisions.compact import pack, unpack
 from decisions.compiling import compile_playbook
 from decisions.consent import EVERYTHING, FUNCTIONAL, PERSONALIZATION
@@ -15,7 +16,7 @@ from decisions.events import Event
 from decisions.fitting import fit
 from decisions.learn import MAX_CAMPAIGN, begin, learn, signed_out, withdraw
 from decisions.ledger import Dictionary
-from decisions.lesson import MAX_THING, Entry, Learning
+from decisions.lesson import Entry, Learning
 from decisions.profile import IDLE_S, Profile, profile_facts
 from tests.decisions.written import SETTINGS, playbook, problems, rule
 

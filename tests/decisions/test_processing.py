@@ -132,7 +132,7 @@ def test_a_purpose_that_the_site_does_not_ask_for_is_told_so() -> None:
 
 def test_what_is_kept_is_told_as_far_as_the_playbook_asks_for_it() -> None:
     kept = {each.purpose: each.keeps for each in record().purposes}
-    assert len(kept["functional"]) == 3
+    assert len(kept["functional"]) == 4
     assert kept["analytics"][1] == "a row for each event and each decision (event log)"
     assert len(kept["personalization"]) == 7
     assert len(kept["none"]) == 1

@@ -25,12 +25,13 @@ pytestmark = pytest.mark.anyio
 
 TIMES = ("edgewise_decide_seconds",)  # how long it took
 CATEGORIES = ("shoes", "garden", "never heard of")
-TYPES = ("product_view", "add_to_cart", "article_read", "purchase", "wish", "like")
+TYPES = ("product_view", "add_to_cart", "unput", "article_read", "purchase", "wish", "like")
 # Everything that events can teach.
 SIGNALS = [
     *SETTINGS["signals"],
     {"on": "product_view", "interest": {"key": "brand", "add": 1}},
     {"on": "wish"},
+    {"on": "unput", "cart": "remove"},
     {"on": "like", "preference": {"key": "category", "score": 80}},
 ]
 LISTS = {"viewed": {"add": "product_view"}, "wishes": {"add": "wish", "of": "brand"}}
@@ -43,6 +44,7 @@ LEARNT = [
     rule("wished", "size(lists.wishes) > 0", show="hero/vip"),
     rule("looked", 'measures.looked["pharmacy"] > 0 || measures.spent > 9.0', show="hero/vip"),
     rule("viewed", '"a" in lists.viewed', slot="promo", show="promo/a"),
+    rule("carted", '"a" in cart.products || cart.lines > 2', slot="promo", show="promo/a"),
     rule("came", 'session.campaign != ""', slot="promo", show="promo/b"),
     rule("acme", 'interest.brand["brand 7"] > 0.0', slot="promo", show="promo/french"),
 ]
@@ -69,8 +71,10 @@ def forbidden(event: Told, grants: int, other: int) -> Told:
     """The event with everything changed that these grants forbid; `other` says to what."""
     changed = dict(event)
     if not grants & (PERSONALIZATION | ANALYTICS):
-        changed["category"] = CATEGORIES[other % 3]
-        changed["item"] = f"other {other}"
+        is_in_cart = grants & FUNCTIONAL and event["type_"] in ("add_to_cart", "unput")
+        if not is_in_cart or event["category"] != "pharmacy":  # whether it is decides on a name
+            changed["category"] = CATEGORIES[other % 3]
+        changed["item"] = event["item"] if is_in_cart else f"other {other}"
         changed["brand"] = f"brand {other}"
     is_withheld = not grants & SENSITIVE and event["category"] == "pharmacy"
     measures = 0 if is_withheld else PERSONALIZATION
@@ -92,10 +96,11 @@ async def history(
         await browser.hero(browser.event("identify", token=who))
         await browser.view(("shoes", "pharmacy")[past % 2], past)
         liked = {"category": ("garden", "shoes")[past % 2], "brand": f"brand {past}"}
+        liked["item"] = f"thing {past}"
         await browser.visit(
             *(
                 browser.event(each, price=float(past), **liked)
-                for each in ("wish", "like", "purchase")
+                for each in ("wish", "like", "purchase", "add_to_cart")
             ),
             path=f"/?utm_campaign=c{past}",
         )

@@ -37,6 +37,20 @@ async def test_only_this_browser_may_keep_or_frame_it() -> None:
     assert policy.endswith("base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
 
 
+async def test_the_products_in_the_cart_are_told_in_words() -> None:
+    browser = await shopper(Shop(), "functional")
+    await browser.visit(
+        browser.event("add_to_cart", item="<b>", category="shoes", price=1_234.56, quantity=2),
+        browser.event("add_to_cart", item="pill", category="pharmacy", price=3.0),
+    )
+
+    text = await page(browser)
+
+    row = "what lies in your cart</th><td>1 of “s” for 9.50, 2 of “&lt;b&gt;” for 2469.12</td>"
+    assert row in text
+    assert "pill" not in text
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [

@@ -17,7 +17,7 @@ from decisions.base64url import encode64
 from decisions.consent import FUNCTIONAL, PERSONALIZATION
 from decisions.ledger import visitor_key
 from decisions.profile import Profile
-from edge.fresh import AUDIENCE, Cart, Fresh, FreshFacts
+from edge.fresh import AUDIENCE, Cart, Fresh, FreshFacts, Line
 from edge.keyring import KeyRing, key_of
 from edge.metrics import Metrics
 from tests.edge.shop import IDENTIFY_KEYS, NOW_S, facts_token, identify_token
@@ -49,10 +49,15 @@ def test_a_token_says_what_is_so_now() -> None:
         traits={"tier": "silver", "nick": None},
         scores={"propensity": 0.5},
         segments={"loyal": True},
-        cart={"items": 2, "value": 30, "updated_at": NOW_S - 60},
+        cart={
+            "items": 2,
+            "value": 30,
+            "updated_at": NOW_S - 60,
+            "lines": [{"item": "a", "quantity": 2, "price": 15, "title": "no concern of ours"}],
+        },
     )
     values = {"traits.tier": "silver", "traits.nick": None, "scores.propensity": 0.5}
-    cart = Cart(2, 30.0, NOW_S - 60)
+    cart = Cart(2, 30.0, NOW_S - 60, (Line("a", 2, 15.0),))
     assert read(token) == (Fresh(NOW_S + 5, values, {"loyal": True}, cart), {"taken": 1})
     assert read("") == (None, {})
 
@@ -65,6 +70,23 @@ def test_the_docs_show_how_to_sign_one() -> None:
     customer = Profile(visitor="v-1", customer=visitor_key(SALT, "customer-4711"))
     found, counted = read(names["token"], customer, names["now"])
     assert (found is not None, counted) == (True, {"taken": 1})
+
+
+def told(*lines: Line, items: int = 3) -> tuple[int, set[str]]:
+    facts = Cart(items, 9.0, NOW_S - 60, lines).facts(NOW_S, frozenset({"pharmacy", "pill"}))
+    return facts["cart.lines"], set(facts["cart.products"])
+
+
+def test_lines_name_the_products_that_may_be_and_what_they_leave_out_counts_as_one() -> None:
+    both = Line("a", 2), Line("b"), Line("a", 0)
+    assert told(*both) == (2, {"a", "b"})
+    assert told(Line("a"), Line("a")) == (2, {"a"})
+    assert told(*both, items=4) == (3, {"a", "b"})
+    for hidden in (Line("x", category="pharmacy"), Line("pill"), Line("x", brand="pill"),
+                   Line(""), Line("x" * 41), Line("x", 0)):  # fmt: skip
+        assert told(hidden, hidden, Line("b")) == (2, {"b"})
+    assert told() == (1, set())
+    assert told(items=0) == (0, set())
 
 
 CART = {"items": 1, "value": 2.5, "updated_at": NOW_S}
@@ -100,6 +122,10 @@ LATER = int(NOW_S) + 5
         ({"cart": CART | {"items": 1.5}}, "bad_claims"),
         ({"cart": CART | {"value": -0.5}}, "bad_claims"),
         ({"cart": {"items": 1}}, "bad_claims"),
+        ({"cart": CART | {"lines": {"a": 1}}}, "bad_claims"),
+        ({"cart": CART | {"lines": ["a"]}}, "bad_claims"),
+        ({"cart": CART | {"lines": [{"quantity": 1}]}}, "bad_claims"),
+        ({"cart": CART | {"lines": [{"item": "a", "quantity": -1}]}}, "bad_claims"),
         ({"traits": {"tier": "x" * 9_000}}, "oversized"),
     ],
 )

@@ -132,6 +132,24 @@ async def test_a_basket_is_as_old_as_the_server_says_and_never_of_the_future() -
     assert told["next_in"] == 900
 
 
+async def test_products_of_an_older_basket_do_not_show_in_a_newer_one() -> None:
+    text = "{{cart.items}}/{{cart.lines}}: {{cart.products}}"
+    rules = [rule("basket", "cart.items > 0", show="hero/list")]
+    shop = Shop(Served(snapshot(rules=rules, fragments={"hero/list": text})))
+    browser = await ann(shop)
+    added = browser.event("add_to_cart", item="old", category="shoes", price=9)
+    assert await browser.hero(added) == "1/1: old"
+    shop.clock.now_s += 10
+
+    cart: dict[str, Any] = {"items": 2, "value": 30.0, "updated_at": NOW_S}
+    lines = [{"item": "new", "quantity": 1, "price": 10.0}, {"item": "x", "category": "pharmacy"}]
+    assert await shown(browser, facts_token(at_s=NOW_S + 15, cart=cart)) == "2/1: "
+    with_lines = facts_token(at_s=NOW_S + 15, cart=cart | {"lines": lines})
+    assert await shown(browser, with_lines) == "2/2: new"
+    older = facts_token(at_s=NOW_S + 1, cart=cart | {"lines": lines})
+    assert await shown(browser, older) == "1/1: old"
+
+
 async def test_a_bot_is_nobody_and_brings_no_facts() -> None:
     shop = Shop()
     robot = shop.browser(**{"user-agent": "Googlebot/2.1"})
@@ -161,12 +179,17 @@ async def test_what_is_not_granted_changes_neither_reply_nor_cookie_nor_counter(
         claims: dict[str, Any] = {
             "traits": {"tier": "gold"},
             "segments": {"loyal": False},
-            "cart": {"items": 1, "value": 1.0, "updated_at": NOW_S - 1},
+            "cart": {"items": 1, "value": 1.0, "updated_at": NOW_S - 1, "lines": [{"item": "a"}]},
         }
         others: dict[str, Any] = {
             "traits": {"tier": f"other {number}"},
             "segments": {"loyal": number == 1},
-            "cart": {"items": number, "value": 9.0, "updated_at": NOW_S - 1_000 * number},
+            "cart": {
+                "items": number,
+                "value": 9.0,
+                "updated_at": NOW_S - 1_000 * number,
+                "lines": [{"item": f"thing {number}", "quantity": number}],
+            },
         }
         claims |= {name: others[name] for name in differs}
         if "personalization" not in grants:
