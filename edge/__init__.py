@@ -18,6 +18,7 @@ Read in this order; a module imports only from the ones above it:
     keyring       the secrets that sign: a JWKS in, keys out; reloads while serving
     tokens        HS256 JWTs: sign, verify, why not
     apikeys       keys of the site's servers: a file of hashes in; whose a key is out
+    oauth         access tokens: a JWT in; which client it is, what it may, out
     callers       servers that ask: a credential in; who it is and what it may, or a refusal, out
     sealing       a profile that only our keys open: AES-SIV by keys derived from those that sign
     cookies       signed cookies: read, verify, write

@@ -37,6 +37,7 @@ from edge.identify import Identities
 from edge.intake import Intake
 from edge.keyring import KeyRing
 from edge.metrics import Metrics
+from edge.oauth import AccessTokens, TokenKeys
 from edge.previews import Previews
 from edge.proxies import Proxies
 from edge.ratelimit import RateLimit
@@ -61,6 +62,7 @@ def create_services(
     *,
     identify: Callable[[], KeyRing] | None = None,
     api_keys: Callable[[], ApiKeys] = ApiKeys,
+    oauth: Callable[[], TokenKeys] | None = None,
     served: Served | None = None,
     sink: Sink | None = None,
     metrics: Metrics | None = None,
@@ -68,8 +70,9 @@ def create_services(
     trail: Trail | None = None,
 ) -> Services:
     """Every part, by name; tests hand in fakes. ring: gives the cookie keys of the moment,
-    identify: those of the site; without them nobody can sign in, and no facts token counts. trail:
-    of consents, this process's own if None."""
+    identify: those of the site; without them nobody can sign in, and no facts token counts.
+    api_keys, oauth: those of its servers, and of its authorization server. trail: of consents, this
+    process's own if None."""
     served = served or Served()
     sink = sink or ListSink()
     counters = metrics or Metrics()
@@ -117,6 +120,7 @@ def create_services(
         limit=RateLimit(config.events_per_minute, config.max_clients, clock),
         callers=Callers(
             api_keys,
+            AccessTokens(oauth, config.oauth_issuer, config.oauth_audience) if oauth else None,
             proxies,
             counters,
             clock,

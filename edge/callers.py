@@ -10,10 +10,11 @@ from collections.abc import Callable
 
 import msgspec
 
-from edge.apikeys import API_KEY_FILE, ApiKeys
+from edge.apikeys import API_KEY_FILE, PREFIX, ApiKeys
 from edge.errors import Refused
 from edge.exchange import Scope
 from edge.metrics import Metrics
+from edge.oauth import AccessTokens, Client
 from edge.proxies import Proxies, household
 from edge.ratelimit import RateLimit
 from edge.tokens import Refusal
@@ -21,10 +22,12 @@ from edge.tokens import Refusal
 CALLS = 'edgewise_server_calls_total{{caller="{}",result="{}"}}'
 FAILURES_PER_MINUTE = 60  # of one address; a server with an old key asks on, and is told so
 MAX_CREDENTIAL = 4_096  # bytes; an access token with its claims is about 1 KiB
+OAUTH = "oauth:*"  # no name of a key; what all clients of the authorization server are counted as
 
 REALM = 'Bearer realm="edgewise"'
 _OK, _NONE, _PAGE, _SCOPE, _LIMITED = "ok", "none", "page", "scope", "limited"
-_BEARER = b"bearer "
+_BEARER, _KEY = b"bearer ", PREFIX.encode()
+_FAILING = "expected fewer requests with a credential that does not count"
 _NO_KEYS = (
     f"expected a credential, and this edge knows none: make {API_KEY_FILE} with"
     " `edgewise keys api new`"
@@ -32,18 +35,22 @@ _NO_KEYS = (
 
 
 class Caller(msgspec.Struct, frozen=True):
-    """A server that asks. name: of its credential. scopes: what it may."""
+    """A server that asks. name: of its credential, the same in metrics; clients of an authorization
+    server are one there, for nobody bounds how many they are. scopes: what it may."""
 
     name: str
     scopes: frozenset[str]
+    counted_as: str
 
 
 class Callers:
-    """Who may ask server routes. keys: gives the API keys of the moment."""
+    """Who may ask server routes. keys: gives the API keys of the moment; tokens: reads access
+    tokens, None where no issuer is trusted."""
 
     def __init__(
         self,
         keys: Callable[[], ApiKeys],
+        tokens: AccessTokens | None,
         proxies: Proxies,
         metrics: Metrics,
         clock: Callable[[], float],
@@ -53,7 +60,8 @@ class Callers:
     ) -> None:
         """per_minute: requests of one caller. most_clients: addresses whose failures are
         remembered."""
-        self._keys, self._proxies, self._metrics, self._clock = keys, proxies, metrics, clock
+        self._keys, self._tokens = keys, tokens
+        self._proxies, self._metrics, self._clock = proxies, metrics, clock
         self._calls = RateLimit(per_minute, most_clients, clock)
         self._failures = RateLimit(FAILURES_PER_MINUTE, most_clients, clock)
 
@@ -63,7 +71,7 @@ class Callers:
         self._refuse_pages(headers)
         caller = self._known(scope, headers)
         if needs not in caller.scopes:
-            self._count(caller.name, _SCOPE)
+            self._count(caller.counted_as, _SCOPE)
             may = " and ".join(sorted(caller.scopes)) or "nothing"
             raise Refused(
                 403,
@@ -72,9 +80,9 @@ class Callers:
                 challenge=f'{REALM}, error="insufficient_scope", scope="{needs}"',
             )
         if not self._calls.allows(caller.name, 1):
-            self._count(caller.name, _LIMITED)
-            raise _too_many(f"expected fewer requests of {caller.name}")
-        self._count(caller.name, _OK)
+            self._count(caller.counted_as, _LIMITED)
+            raise _too_many("expected fewer requests with this credential")
+        self._count(caller.counted_as, _OK)
         return caller
 
     def _refuse_pages(self, headers: dict[bytes, bytes]) -> None:
@@ -89,22 +97,39 @@ class Callers:
         sent = _sent(headers)
         if not sent:
             self._count("", _NONE)
-            what = "expected Authorization: Bearer, or X-API-Key" if self._keys().keys else _NO_KEYS
+            knows = bool(self._keys().keys) or self._tokens is not None
+            what = "expected Authorization: Bearer, or X-API-Key" if knows else _NO_KEYS
             raise Refused(401, "unauthorized", what, challenge=REALM)
+        address = household(self._proxies.client(scope, headers))
         if len(sent) > MAX_CREDENTIAL:
-            raise self._failed(scope, headers, Refusal.OVERSIZED)
+            raise self._failed(address, Refusal.OVERSIZED)
+        if self._tokens is not None and not sent.startswith(_KEY):
+            return self._client(self._tokens, sent, address)
         found = self._keys().find(sent, self._clock())
         if isinstance(found, Refusal):
-            raise self._failed(scope, headers, found)
-        return Caller(found.name, frozenset(found.scopes))
+            raise self._failed(address, found)
+        return Caller(found.name, frozenset(found.scopes), found.name)
 
-    def _failed(self, scope: Scope, headers: dict[bytes, bytes], why: Refusal) -> Refused:
+    def _client(self, tokens: AccessTokens, sent: bytes, address: str) -> Caller:
+        """Who has this access token. To verify one costs as much as a visit, so that an address
+        that failed too often is not verified. Raises Refused."""
+        now_s = self._clock()
+        found: Client | Refusal | None = tokens.recall(sent, now_s)
+        if found is None:
+            if self._failures.is_spent(address):
+                self._count("", _LIMITED)
+                raise _too_many(_FAILING)
+            found = tokens.read(sent, now_s)
+        if isinstance(found, Refusal):
+            raise self._failed(address, found)
+        return Caller(f"oauth:{found.id}", found.scopes, OAUTH)
+
+    def _failed(self, address: str, why: Refusal) -> Refused:
         """What is answered to a credential that does not count: one that is past its date is told
         so, all others alike."""
         self._count("", why.value)
-        address = household(self._proxies.client(scope, headers))
         if not self._failures.allows(address, 1):
-            return _too_many("expected fewer requests with a credential that does not count")
+            return _too_many(_FAILING)
         is_over = why is Refusal.EXPIRED
         told = "one that is past its date" if is_over else "another"
         return Refused(

@@ -205,8 +205,22 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         ),
     ] = AUTO
 
+    oauth_issuer: Annotated[
+        str,
+        about(
+            "whose access tokens (RFC 9068) let servers in, by the keys of oauth.jwks; none: keys"
+            " of api.keys.json only"
+        ),
+    ] = ""
+    oauth_audience: Annotated[
+        str, about("whom these tokens must be meant for, their aud: this edge, by a name you chose")
+    ] = ""
+
     cookie_jwks: Annotated[str, about("cookie keys as JWKS text, instead of the file")] = ""
     identify_jwks: Annotated[str, about("sign-in keys as JWKS text, instead of the file")] = ""
+    oauth_jwks: Annotated[
+        str, about("public keys of the authorization server as JWKS text, instead of the file")
+    ] = ""
     publisher_jwks: Annotated[
         str, about("public publisher keys as JWKS text, instead of the file")
     ] = ""

@@ -90,6 +90,7 @@ def check_keys(config: Config) -> None:
     worker.cookie_keys(config)
     worker.identify_keys(config)
     worker.api_keys(config)
+    worker.oauth_keys(config)
     worker.publisher_keys(config)
 
 

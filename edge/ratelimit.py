@@ -19,12 +19,19 @@ class RateLimit:
         # Client -> how full its bucket was, and when.
         self._buckets: LRUCache[str, tuple[float, float]] = LRUCache(most_clients)
 
+    def is_spent(self, client: str) -> bool:
+        """Whether not one more is within the limit."""
+        return self._level(client, self._clock()) + 1 > self._most
+
     def allows(self, client: str, events: int) -> bool:
         """Whether this many more are within the limit; if so they are counted."""
         now_s = self._clock()
-        level, at_s = self._buckets.get(client, (0.0, now_s))
-        level = max(0.0, level - self._leak * max(0.0, now_s - at_s)) + events
+        level = self._level(client, now_s) + events
         if level > self._most:
             return False
         self._buckets[client] = level, now_s
         return True
+
+    def _level(self, client: str, now_s: float) -> float:
+        level, at_s = self._buckets.get(client, (0.0, now_s))
+        return max(0.0, level - self._leak * max(0.0, now_s - at_s))

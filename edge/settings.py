@@ -89,6 +89,7 @@ def _checked(config: Config) -> Config:
         if (value := getattr(config, name)) < least:
             raise SettingError(f"expected {name} >= {least}, got {value}")
     _check_consent(config)
+    _check_oauth(config)
     for name in ("poll_interval_s", "follow_interval_s", "log_file_s", "body_s"):
         if not (value := getattr(config, name)) > 0:
             raise SettingError(f"expected {name} > 0, got {value}")
@@ -108,6 +109,14 @@ def _checked(config: Config) -> Config:
             what = "expected an origin such as https://m.example.com"
             raise SettingError(f"{what}, got {origin!r} - at origins")
     return config
+
+
+def _check_oauth(config: Config) -> None:
+    """Raises SettingError for an issuer whose tokens would count wherever they are meant for."""
+    if bool(config.oauth_issuer) is not bool(config.oauth_audience):
+        raise SettingError("expected oauth_issuer and oauth_audience, got one of them")
+    if config.oauth_jwks and not config.oauth_issuer:
+        raise SettingError("expected oauth_issuer beside oauth_jwks, got none")
 
 
 def _check_consent(config: Config) -> None:

@@ -24,6 +24,7 @@ from edge.connections import SHORT
 from edge.errors import CannotServe
 from edge.keyring import DEMO_HELP, DEMO_REFUSED, Kept, KeyFile, KeyRing, Watched, own
 from edge.metrics import SUFFIX, Metrics
+from edge.oauth import OAUTH_FILE, TokenKeys
 from edge.refresh import Served, opener
 from edge.services import Services
 from edge.sinks.logged import LoggedSink
@@ -127,6 +128,16 @@ def publisher_keys(config: Config) -> publisher.PublicKeys:
     if not config.dev and any(publisher.is_demo(kid) for kid in keys):
         raise KeysRefused(f"{DEMO_REFUSED} - at {place}: {DEMO_HELP}")
     return keys
+
+
+def oauth_keys(config: Config) -> Source[TokenKeys] | None:
+    """The keys of the authorization server; None where none is trusted. Raises CannotServe."""
+    if not config.oauth_issuer:
+        return None
+    if config.oauth_jwks:
+        return Source(None, TokenKeys.parse(config.oauth_jwks, "oauth_jwks"))
+    file = Watched(Path(config.keys) / OAUTH_FILE, TokenKeys.parse)
+    return Source(file, file.value)
 
 
 class Worker:
@@ -234,19 +245,21 @@ def create_worker(
 ) -> tuple[Edge, Worker]:
     """The application of a worker, and what runs beside it. Raises CannotServe, KeysRefused."""
     metrics = Metrics(config.run_dir / f"{os.getpid()}{SUFFIX}")
-    cookies, identify, servers = cookie_keys(config), identify_keys(config), api_keys(config)
+    cookies, identify = cookie_keys(config), identify_keys(config)
+    servers, oauth = api_keys(config), oauth_keys(config)
     services = create_services(
         config,
         cookies,
         identify=identify,
         api_keys=servers,
+        oauth=oauth,
         sink=sink or LoggedSink(_log(config, clock), metrics, config.log_queue),
         metrics=metrics,
         clock=clock,
         trail=Trail(Path(config.cache)),
     )
-    sources: list[Source[Any]] = [cookies, servers]
-    worker = Worker(config, services, sources + ([identify] if identify else []))
+    sources: list[Source[Any] | None] = [cookies, servers, identify, oauth]
+    worker = Worker(config, services, [source for source in sources if source])
     return Edge(services, worker.start, worker.stop, body_s=config.body_s), worker
 
 

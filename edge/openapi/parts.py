@@ -49,7 +49,7 @@ CREDENTIALS = {
     "bearer": {
         "type": "http",
         "scheme": "bearer",
-        "description": "The same key.",
+        "description": "The same key, or an access token (RFC 9068) of the issuer that is trusted.",
     },
 }
 COOKIES = {

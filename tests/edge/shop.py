@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 from datetime import UTC, datetime
 from http.cookies import SimpleCookie
 from typing import Any
@@ -19,6 +20,7 @@ from edge.apikeys import SCOPES, ApiKey, ApiKeys, digest, spelt
 from edge.app import Edge, create_services
 from edge.config import Config
 from edge.keyring import KeyRing, key_of
+from edge.oauth import TokenKeys
 from edge.refresh import Served
 from edge.services import Services
 from edge.sinks.sink import ListSink
@@ -209,7 +211,12 @@ class Browser:
 class Shop:
     """An edge that serves the small shop, with everything a test may look at."""
 
-    def __init__(self, served: Served | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        served: Served | None = None,
+        oauth: Callable[[], TokenKeys] | None = None,
+        **settings: Any,
+    ) -> None:
         self.clock, self.sink = Clock(), ListSink()
         self.api_keys = ApiKeys([SERVER])
         self.served = served or Served(snapshot())
@@ -218,6 +225,7 @@ class Shop:
             lambda: COOKIE_KEYS,
             identify=lambda: IDENTIFY_KEYS,
             api_keys=lambda: self.api_keys,
+            oauth=oauth,
             served=self.served,
             sink=self.sink,
             clock=self.clock,
