@@ -21,13 +21,14 @@ from decisions.ledger import UNKNOWN, Dictionary, Numbering
 from decisions.lesson import MAX_WEIGHT
 from decisions.profile import NO_CART, VIEW_BYTES, Cart, Line, Measured, Profile, Session
 from decisions.runs import age, cells_of, runs
+from decisions.tight import loose, tight
 
 WEIGHT_UNIT = 1e-8  # so fine that a weight re-written a hundred times reads the same to 1e-6
 
 _replace = msgspec.structs.replace
 _encode = msgspec.json.Encoder().encode
 _encode_binary = msgspec.msgpack.Encoder().encode
-_EMPTY_END = b",[]]"
+_EMPTY_ENDS = (b",[]]", b',""]', b",0]")
 _MOST = 2**53 - 1  # what JSON carries exactly everywhere
 _MOST_MS = 253_402_300_800_000  # the year 10000
 _MOST_UNITS = round(MAX_WEIGHT / WEIGHT_UNIT)
@@ -36,6 +37,7 @@ Numbers: TypeAlias = Annotated[list[Natural], msgspec.Meta(max_length=512)]
 Weights: TypeAlias = Annotated[
     list[Annotated[int, msgspec.Meta(ge=0, le=_MOST_UNITS)]], msgspec.Meta(max_length=512)
 ]
+Caps: TypeAlias = Annotated[list[Numbers], msgspec.Meta(max_length=128)]
 Measures: TypeAlias = Annotated[list[Numbers], msgspec.Meta(max_length=256)]
 Things: TypeAlias = Annotated[
     list[Annotated[str, msgspec.Meta(max_length=64)]], msgspec.Meta(max_length=256)
@@ -56,7 +58,7 @@ class Packed(msgspec.Struct, frozen=True, array_like=True):
     session: Numbers = []  # age of its start, age of its last visit; or nothing
     views: Numbers = []  # id, how many items, id, ...
     items: Hashes = ""  # of all views, 3 bytes each
-    caps: Annotated[list[Numbers], msgspec.Meta(max_length=128)] = []  # [id, age, age, ...]
+    caps: Caps = []  # [id, age, age, ...]
     recent: Hashes = ""  # event ids, 4 bytes each, big-endian
     customer: Hashes = ""  # 8 bytes, big-endian; "" for nobody
     authenticated_s: Annotated[int, msgspec.Meta(ge=-_MOST, le=_MOST)] = 0  # from seen_ms
@@ -68,12 +70,23 @@ class Packed(msgspec.Struct, frozen=True, array_like=True):
     campaign: Things = []  # of the session; or nothing
     lines: Numbers = []  # of the cart: pieces, cents, pieces, ...
     products: Things = []  # of each line
+    tight: Annotated[bytes, msgspec.Meta(max_length=1_024)] = b""  # `tightened`, or nothing
+
+
+class _Numbers(msgspec.Struct, frozen=True, array_like=True):
+    """What takes less room as bytes. `cart` and `session`, which tell that there is something, stay
+    in sight of an edge that knows nothing of this."""
+
+    interests: Weights
+    lines: Numbers
+    caps: Caps
+    measures: Measures
 
 
 _BINARY = msgspec.msgpack.Decoder(Packed)
-_NAMES = Packed.__struct_fields__
-# Of one who neither holds, nor was measured, nor said anything: lists from `held` on, all empty.
-_ALL_EMPTY = b",[]" * (len(_NAMES) - _NAMES.index("held")) + b"]"
+# Of one who neither holds, nor was measured, nor said anything: what is empty from `held` on.
+_NOTHING = msgspec.to_builtins(Packed())[Packed.__struct_fields__.index("held") :]
+_ALL_EMPTY = b"," + _encode(_NOTHING)[1:]
 
 
 def pack(profile: Profile, names: Dictionary) -> Packed:
@@ -179,6 +192,8 @@ def unpack(raw: Packed | list[Any] | bytes, names: Dictionary, visitor: str = ""
             raw = _BINARY.decode(raw) if isinstance(raw, bytes) else msgspec.convert(raw, Packed)
         except ValueError as error:  # msgspec's own, half a surrogate pair, no UTF-8
             raise ProfileError(f"expected a compact profile: {error}") from error
+    if raw.tight:
+        raw = _loosened(raw)
     base_s = raw.seen_ms // 1000
     customer = _bytes(raw.customer)
     if len(customer) not in (0, 8):
@@ -318,16 +333,44 @@ def _events_of(count: int) -> struct.Struct:
     return struct.Struct(f">{count}I")
 
 
-def text(profile: Profile, names: Dictionary) -> bytes:
-    """The claims as JSON; empty lists at the end are as good as none, as in cookies from before."""
-    packed = _encode(pack(profile, names))
-    if packed.endswith(_ALL_EMPTY):  # as a rule
-        return packed[: -len(_ALL_EMPTY)] + b"]"
-    while packed.endswith(_EMPTY_END):
-        packed = packed[: -len(_EMPTY_END)] + b"]"
-    return packed
+def tightened(packed: Packed) -> Packed:
+    """The same claims with most of their numbers as bytes: what is written where room is short. An
+    edge of before this form reads them without interests, caps, measures and lines."""
+    flat, nested = (packed.interests, packed.lines), (packed.caps, packed.measures)
+    if not any(flat) and not any(nested):
+        return packed
+    raw = tight(flat, nested)
+    return _replace(packed, interests=[], lines=[], caps=[], measures=[], tight=raw)
 
 
-def binary(profile: Profile, names: Dictionary) -> bytes:
+def _loosened(raw: Packed) -> Packed:
+    if raw.interests or raw.lines or raw.caps or raw.measures:
+        raise ProfileError("expected numbers as lists or as bytes, got some of both")
+    try:
+        flat, nested = loose(raw.tight, 2, 2)
+        numbers = msgspec.convert([*flat, *nested], _Numbers)
+    except ValueError as error:
+        raise ProfileError(f"expected numbers as bytes: {error}") from error
+    return _replace(
+        raw,
+        tight=b"",
+        interests=numbers.interests,
+        lines=numbers.lines,
+        caps=numbers.caps,
+        measures=numbers.measures,
+    )
+
+
+def text(packed: Packed) -> bytes:
+    """The claims as JSON; what is empty at the end is left out, as in cookies from before."""
+    raw = _encode(packed)
+    if raw.endswith(_ALL_EMPTY):  # as a rule
+        return raw[: -len(_ALL_EMPTY)] + b"]"
+    while raw.endswith(_EMPTY_ENDS):
+        raw = raw[: raw.rindex(b",")] + b"]"
+    return raw
+
+
+def binary(packed: Packed) -> bytes:
     """The claims as MessagePack, a third less than as JSON; what is sealed."""
-    return _encode_binary(pack(profile, names))
+    return _encode_binary(packed)

@@ -1,4 +1,5 @@
-"""A profile and a limit in; as much of it as fits, packed, out: what weighs least goes first."""
+"""A profile and a limit in; as much of it as fits, packed, out: what weighs least goes first, but
+not before all is written as tightly as can be."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from decisions.compact import text
+from decisions.compact import Packed, pack, text, tightened
 from decisions.ledger import Dictionary
 from decisions.lesson import MAX_RECENT
 from decisions.profile import Profile, without_line
@@ -23,25 +24,33 @@ def fit(
     *,
     aim: int,
     limit: int,
-    encoded: Callable[[Profile, Dictionary], bytes] = text,
+    encoded: Callable[[Packed], bytes] = text,
 ) -> bytes:
     """The claims of as much of the profile as fits, as JSON; what weighs least goes first.
 
     aim, limit: bytes. encoded: `binary`, for claims that nobody reads as JSON. Above the aim,
-    interests beyond KEEP_INTERESTS and views beyond KEEP_VIEWS go. Above the limit go half of what
-    was kept, all views, what is held, lists, measures, lines of the cart (their pieces and value
-    stay in it), caps, counts, and at last everything but the visit itself, the cart, the sign-in
-    and the last event ids, which take less than 250 bytes.
+    they are `tightened`, if that is shorter. Then interests beyond KEEP_INTERESTS and views
+    beyond KEEP_VIEWS go. Above the limit go half of what was kept, all views, what is held,
+    lists, measures, lines of the cart (their pieces and value stay in it), caps, counts, and at
+    last everything but the visit itself, the cart, the sign-in and the last event ids, which take
+    less than 250 bytes.
     """
-    packed = encoded(profile, names)
+    packed = pack(profile, names)
+    raw = encoded(packed)
+    if len(raw) <= aim:  # as a rule
+        return raw
+    tighter = encoded(tightened(packed))
+    is_tight = len(tighter) < len(raw)
+    raw = tighter if is_tight else raw
     for less, most in ((_spare, aim), (_needy, limit)):
-        if len(packed) <= most:
-            return packed
+        if len(raw) <= most:
+            return raw
         for smaller in less(profile):
-            profile, packed = smaller, encoded(smaller, names)
-            if len(packed) <= most:
-                return packed
-    return packed
+            profile, packed = smaller, pack(smaller, names)
+            raw = encoded(tightened(packed) if is_tight else packed)
+            if len(raw) <= most:
+                return raw
+    return raw
 
 
 def _spare(profile: Profile) -> Iterator[Profile]:

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decisions.compact import WEIGHT_UNIT, Packed, pack, unpack
+from decisions.compact import WEIGHT_UNIT, Packed, binary, pack, text, tightened, unpack
 from decisions.errors import ProfileError
 from decisions.ledger import KEY, NO_NAMES, UNKNOWN, Dictionary
 from decisions.profile import NOBODY, Profile, Session
-from tests.decisions.profiles import KEYS, NAMES, NOW_S, RULES, VISITOR, profiles
+from tests.decisions.profiles import EVENTS, KEYS, NAMES, NOW_S, RULES, VISITOR, profiles
 
 
 def through_json(packed: Packed) -> list[Any]:
@@ -28,6 +28,27 @@ def test_a_profile_comes_back_as_it_was(profile: Profile) -> None:
         profile = msgspec.structs.replace(profile, authenticated_until_s=0)
     assert msgspec.structs.replace(back, interests=profile.interests) == profile
     assert pack(back, NAMES) == pack(profile, NAMES)
+
+
+@given(profiles)
+def test_the_tight_form_says_the_same(profile: Profile) -> None:
+    packed = pack(profile, NAMES)
+    tight = tightened(packed)
+    for read in (
+        through_json(tight),
+        binary(tight),
+        msgspec.json.decode(text(tight)),
+    ):
+        assert pack(unpack(read, NAMES), NAMES) == packed
+    numbers = (packed.interests, packed.lines, packed.caps, packed.measures)
+    assert bool(tight.tight) == any(numbers)
+
+
+def test_an_older_edge_reads_of_the_tight_form_what_it_knows() -> None:
+    last = Packed.__struct_fields__.index("tight")
+    profile = Profile(seen_s=NOW_S, visits=3, interests={KEYS[0]: 2.0}, counts={EVENTS[0]: 5})
+    older = unpack(through_json(tightened(pack(profile, NAMES)))[:last], NAMES)
+    assert older == msgspec.structs.replace(profile, interests={}, at_s=older.at_s)
 
 
 @given(profiles, st.integers(0, len(NAMES)))
@@ -113,6 +134,14 @@ A_KEY, A_RULE = NAMES.index(KEY + KEYS[0]), NAMES.index("r/" + RULES[0])
         ({"recent": "A"}, "expected base64url, got 'A'"),
         ({"recent": "AA=="}, "expected base64url, got 'AA=='"),
         ({"recent": "é"}, "expected base64url"),
+        ({"tight": "AAAAAAA="}, "as bytes: expected no number after the last list, got more"),
+        ({"tight": "AgD/AAAA"}, "expected numbers as bytes: "),
+        ({"tight": "AAAAAA=="[:7]}, "expected a compact profile: Invalid base64"),
+        ({"tight": "AAAAAA", "interests": [A_KEY, 5]}, "expected a compact profile: Invalid base"),
+        (
+            {"tight": "AAAAAA==", "interests": [A_KEY, 5]},
+            "expected numbers as lists or as bytes, got some of both",
+        ),
         ({"customer": "AAAA"}, "expected a customer of 8 bytes, got 3"),
     ],
 )

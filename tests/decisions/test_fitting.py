@@ -4,7 +4,7 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from decisions.compact import pack, unpack
+from decisions.compact import pack, text, tightened, unpack
 from decisions.fitting import KEEP_INTERESTS, fit
 from decisions.profile import Cart, Profile, Session
 from tests.decisions.profiles import EVENTS, KEYS, NAMES, NOW_S, RULES, VISITOR, profiles
@@ -48,7 +48,8 @@ def test_a_profile_within_the_aim_is_kept_whole() -> None:
     whole = fit(profile, NAMES, aim=2_000, limit=3_000)
     read = msgspec.json.decode(whole)
     packed = msgspec.to_builtins(pack(profile, NAMES))
-    assert packed == read + [[]] * (len(packed) - len(read)), "empty lists at the end are left out"
+    assert packed[: len(read)] == read
+    assert not any(packed[len(read) :]), "what is empty at the end is left out"
     assert unpack(msgspec.json.decode(whole), NAMES) == unpack(pack(profile, NAMES), NAMES)
 
 
@@ -62,15 +63,29 @@ def test_above_the_aim_weak_interests_and_old_views_go_and_the_rest_stays() -> N
 
 
 def test_what_reaches_the_aim_is_enough() -> None:
-    whole = len(fit(rich(20, 8), NAMES, aim=2_000, limit=3_000))
+    whole = len(text(tightened(pack(rich(20, 8), NAMES))))
     back = kept(rich(20, 8), aim=whole - 1, limit=3_000)
     assert list(back.interests) == list(KEYS[1:20])
 
 
+def test_before_anything_goes_numbers_are_written_as_bytes() -> None:
+    whole = unpack(pack(rich(20, 8), NAMES), NAMES, VISITOR)
+    plain = text(pack(rich(20, 8), NAMES))
+    for limit in (len(plain) - 1, len(text(tightened(pack(rich(20, 8), NAMES))))):
+        packed = fit(rich(20, 8), NAMES, aim=limit, limit=limit)
+        assert len(packed) <= limit
+        assert unpack(msgspec.json.decode(packed), NAMES, VISITOR) == whole
+
+
+def test_bytes_are_not_taken_where_they_are_longer() -> None:
+    words = Profile(seen_s=NOW_S, interests={KEYS[0]: 1e-7}, session=Session(0, 0, campaign="x"))
+    assert fit(words, NAMES, aim=1, limit=500) == text(pack(words, NAMES))
+
+
 def test_above_the_limit_views_then_old_caps_then_rare_counts_go() -> None:
     profile = rich(20, 8)
-    small = len(fit(rich(0, 0), NAMES, aim=2_000, limit=3_000))
-    back = kept(profile, aim=100, limit=small + 40)
+    small = len(text(tightened(pack(rich(KEEP_INTERESTS // 2, 0), NAMES))))
+    back = kept(profile, aim=100, limit=small - 20)
     assert back.session is not None
     assert not back.session.views
     assert len(back.interests) == KEEP_INTERESTS // 2
@@ -87,6 +102,16 @@ def test_at_last_only_what_every_profile_has_is_left() -> None:
     assert (back.interests, back.counts, back.caps) == ({}, {}, {})
     assert back.cart == Cart(2, 5.0, int(NOW_S))
     assert back.recent == tuple(range(8))
+
+
+def test_what_is_held_goes_before_caps_do() -> None:
+    profile = rich(0, 0)
+    assert profile.session is not None
+    held = msgspec.structs.replace(profile.session, held=RULES[:3])
+    profile = msgspec.structs.replace(profile, session=held)
+    whole = len(text(tightened(pack(profile, NAMES))))
+    back = kept(profile, aim=1, limit=whole - 1)
+    assert (back.session, back.caps) == (rich(0, 0).session, profile.caps)
 
 
 def test_a_profile_without_a_session_sheds_too() -> None:

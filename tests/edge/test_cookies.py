@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import uuid
+from pathlib import Path
 from typing import Any
 
 import jwt
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 
 from decisions.compact import pack
 from decisions.consent import ANALYTICS, EVERYTHING, FUNCTIONAL, MARKETING, PERSONALIZATION
-from decisions.profile import NOBODY, Cart, Profile
+from decisions.ledger import Dictionary
+from decisions.profile import NOBODY, Cart, Line, Profile
 from edge.cookies import (
     AIM_PROFILE_BYTES,
     CONSENT,
@@ -47,6 +49,16 @@ RICH = msgspec.structs.replace(
         for number, step in enumerate((450, 10_800, 75_600))
     },
 )
+LINES = {f"{1_127_831 + n}": Line(1 + n % 3, 349 + n * 451) for n in range(5)}
+# What DESIGN says that a cookie of the aimed size holds: 12 interests, a cart of 5 lines, three
+# windows and 5 caps.
+FULL = msgspec.structs.replace(
+    RICH,
+    first_seen_s=NOW - 40 * DAY_S,
+    interests={key: 20.25 - number for number, key in enumerate(KEYS[:12])},
+    cart=Cart(9, 123.45, NOW - 90, LINES),
+)
+LARGE = Dictionary((*(f"k/other-{n}" for n in range(400)), *NAMES))  # so many, for three digits
 CLAIMS: dict[str, Any] = {
     "aud": "profile",
     "v": FORMAT,
@@ -323,6 +335,20 @@ def test_a_rich_profile_stays_within_the_aim() -> None:
     assert isinstance(back, Profile)
     assert len(back.interests) >= 12
     assert (back.cart, back.caps, back.measures) == (RICH.cart, RICH.caps, RICH.measures)
+
+
+@pytest.mark.parametrize("names", [NAMES, LARGE])
+def test_twelve_interests_five_lines_three_windows_and_five_caps_stay_within_the_aim(
+    names: Dictionary,
+) -> None:
+    assert (len(FULL.interests), len(FULL.cart.lines)) == (12, 5)
+    assert (len(FULL.measures), len(FULL.caps)) == (3, 5)
+    cookie = JAR.write_profile(FULL, names, NOW_S)
+    size = len(cookie.partition(b";")[0])
+    assert size <= AIM_PROFILE_BYTES
+    assert JAR.profile(token(cookie), names, NOW_S) == FULL
+    page = (Path(__file__).parents[2] / "docs" / "http-api.md").read_text(encoding="utf-8")
+    assert f"{size} bytes" in page
 
 
 # The header.
