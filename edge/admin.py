@@ -191,6 +191,7 @@ class Admin:
             "edgewise_erasures_waiting": erased.waiting,
             "edgewise_erasures_oldest_seconds": int(erased.oldest_s),
             "edgewise_erasures_listed": erased.listed,
+            "edgewise_api_keys_ending": len(self._api_keys().ending(now_s)),
             "edgewise_upload_waiting_files": uploads.waiting,
             "edgewise_upload_waiting_bytes": uploads.waiting_bytes,
             "edgewise_upload_oldest_seconds": int(uploads.oldest_s),

@@ -58,16 +58,18 @@ class Callers:
         per_minute: int,
         most_clients: int,
     ) -> None:
-        """per_minute: requests of one caller. most_clients: addresses whose failures are
+        """per_minute: of one caller. most_clients: addresses whose failures are
         remembered."""
         self._keys, self._tokens = keys, tokens
         self._proxies, self._metrics, self._clock = proxies, metrics, clock
+        self._most = per_minute
         self._calls = RateLimit(per_minute, most_clients, clock)
         self._failures = RateLimit(FAILURES_PER_MINUTE, most_clients, clock)
 
-    def admit(self, scope: Scope, headers: dict[bytes, bytes], needs: str) -> Caller:
-        """Who asks, if it may do what `needs` says. Raises Refused: 403 for a page, 401 for no
-        credential that counts, 403 for one without the scope, 429 beyond a limit."""
+    def admit(self, scope: Scope, headers: dict[bytes, bytes], needs: str, cost: int = 1) -> Caller:
+        """Who asks, if it may do what `needs` says. cost: what it counts as for its limit. Raises
+        Refused: 403 for a page, 401 for no credential that counts, 403 for one without the scope,
+        429 beyond a limit."""
         self._refuse_pages(headers)
         caller = self._known(scope, headers)
         if needs not in caller.scopes:
@@ -79,7 +81,7 @@ class Callers:
                 f"expected a credential with scope {needs}, got one for {may}",
                 challenge=f'{REALM}, error="insufficient_scope", scope="{needs}"',
             )
-        if not self._calls.allows(caller.name, 1):
+        if not self._calls.allows(caller.name, min(cost, self._most)):
             self._count(caller.counted_as, _LIMITED)
             raise _too_many("expected fewer requests with this credential")
         self._count(caller.counted_as, _OK)

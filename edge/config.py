@@ -169,9 +169,9 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     server_calls_per_minute: Annotated[
         int,
         about(
-            "per API key: so many at once, as many a minute after; a batch job must not take a"
-            " worker from visitors",
-            "requests",
+            "per API key or client: so many answers at once, as many a minute after; a batch job"
+            " must not take a worker from visitors",
+            "answers",
         ),
     ] = 6_000
     max_tokens_cached: Annotated[

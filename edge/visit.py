@@ -241,8 +241,10 @@ class Visit:
 
 def declared_of(member: Member) -> dict[str, Any]:
     """Traits and scores by attribute name, whatever is granted."""
-    traits = {f"traits.{name}": trait for name, trait in member.traits.items()}
-    return traits | {f"scores.{name}": score for name, score in member.scores.items()}
+    declared: dict[str, Any] = {f"traits.{name}": trait for name, trait in member.traits.items()}
+    for name, score in member.scores.items():
+        declared[f"scores.{name}"] = score
+    return declared
 
 
 def steps_shown(decision: Decision) -> list[Step]:

@@ -27,7 +27,7 @@ def one(services: Services, scope: Scope, headers: dict[bytes, bytes], body: byt
     """One flag. Raises Refused."""
     started_ns = time.perf_counter_ns()
     services.callers.admit(scope, headers, OFREP)
-    key = scope["path"].partition(_PREFIX)[2]
+    key = scope["path"][len(services.config.mount) + len(_PREFIX) :]
     asked = flags.read(body)
     if isinstance(asked, NoFlag):
         return _failed(services, msgspec.structs.replace(asked, key=key), started_ns)
@@ -39,9 +39,12 @@ def one(services: Services, scope: Scope, headers: dict[bytes, bytes], body: byt
 
 
 def many(services: Services, scope: Scope, headers: dict[bytes, bytes], body: bytes) -> Reply:
-    """Every flag, or 304 where none differs from what the caller has. Raises Refused."""
+    """Every flag, or 304 where none differs from what the caller has; counts as one for each slot.
+    Raises Refused."""
     started_ns = time.perf_counter_ns()
-    services.callers.admit(scope, headers, OFREP)
+    serving = services.served.current
+    cost = len(serving.program.slots) if serving is not None else 1
+    services.callers.admit(scope, headers, OFREP, cost)
     asked = flags.read(body)
     if isinstance(asked, NoFlag):
         return _failed(services, asked, started_ns)

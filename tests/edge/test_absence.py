@@ -19,7 +19,7 @@ from decisions import consent
 from decisions.consent import ANALYTICS, FUNCTIONAL, PERSONALIZATION, SENSITIVE
 from edge.refresh import Served
 from tests.decisions.written import SETTINGS, rule
-from tests.edge.shop import RULES, Browser, Shop, identify_token, snapshot
+from tests.edge.shop import NOW_S, RULES, Browser, Shop, identify_token, snapshot
 
 pytestmark = pytest.mark.anyio
 
@@ -193,3 +193,50 @@ async def test_what_a_sensitive_event_is_about_is_nowhere(grants: int, type_: st
     assert outcomes[0] == outcomes[1]
     assert b"pharmacy" not in outcomes[0]
     assert b"pill" not in outcomes[0]
+
+
+FLAGS = "ofrep/v1/evaluate/flags"
+
+
+def told_of(grants: int, authenticated: bool, other: int) -> Told:
+    """What a server says of somebody, with everything in it by `other` that is not granted."""
+    of_everybody = {"geo": {"country": ("FR", "US")[grants % 2]}, "device.kind": "mobile"}
+    context: Told = {"grants": consent.names(grants), "authenticated": authenticated}
+    context |= of_everybody | {"targetingKey": "visitor-1", "customer": "ann"}
+    interest = {"shoes": 50.0, "pharmacy": 0.0}
+    traits = {"first_name": "Ada"}
+    if not grants & consent.NEED_AN_ID:
+        context["targetingKey"] = f"visitor-{other}"
+    if not grants & FUNCTIONAL:
+        context["cart"] = {"items": other, "value": float(other), "updated_at": NOW_S - 3_600}
+    if not grants & SENSITIVE:
+        interest["pharmacy"] = float(10 * other)
+    if not grants & PERSONALIZATION:
+        context["customer"] = ("ann", "bob")[other % 2]
+        interest["shoes"] = float(10 * other)
+        traits["tier"] = ("gold", "none")[other % 2]
+        context |= {"segments": ["loyal"][: other % 2], "counts.article_read": other}
+        context |= {
+            "tags": ["cart_abandoner"][: other % 2],
+            "lists": {"viewed": ["a"][: other % 2]},
+        }
+    if not (grants & PERSONALIZATION and authenticated):
+        traits["first_name"] = f"Name {other}"
+    return context | {"interest": interest, "traits": traits}
+
+
+@hypothesis.settings(max_examples=40)
+@hypothesis.given(GRANTS, st.booleans(), st.integers(1, 5), st.integers(6, 9))
+async def test_what_a_server_says_of_somebody_and_is_not_granted_changes_no_flag(
+    grants: int, authenticated: bool, one: int, other: int
+) -> None:
+    outcomes: list[Any] = []
+    for number in (one, other):
+        shop = alike()
+        body = {"context": told_of(grants, authenticated, number)}
+        replies = [await shop.ask(path, body) for path in (FLAGS, f"{FLAGS}/hero", f"{FLAGS}/test")]
+        counted = shop.services.metrics.values().items()
+        kept = {key: value for key, value in counted if not key.startswith(TIMES)}
+        outcomes.append([[reply.text for reply in replies], shop.rows(), kept])
+
+    assert outcomes[0] == outcomes[1]

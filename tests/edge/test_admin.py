@@ -123,6 +123,7 @@ async def test_keys_of_servers_are_told_without_their_hashes_and_a_week_before_t
         "API keys: the last one of shop ends in 3 d: rotate it, or revoke it",
         "API keys: the last one of mail ended 60 min ago: rotate it, or revoke it",
     ]
+    assert "edgewise_api_keys_ending 2\n" in (await ask(admin, "GET", "/metrics")).text
 
 
 def test_troubles_name_who_and_what(config: Config) -> None:

@@ -157,6 +157,16 @@ async def test_each_caller_has_its_own_limit_and_rotation_does_not_double_it() -
     assert (await shop.ask(FLAG)).status_code == 200
 
 
+async def test_a_bulk_of_flags_counts_as_one_for_each_slot() -> None:
+    shop = Shop(server_calls_per_minute=5)  # of three slots
+
+    assert (await shop.ask("ofrep/v1/evaluate/flags")).status_code == 200
+    assert (await shop.ask("ofrep/v1/evaluate/flags")).status_code == 429
+    assert (await shop.ask(FLAG)).status_code == 200
+    narrow = Shop(server_calls_per_minute=1)
+    assert (await narrow.ask("ofrep/v1/evaluate/flags")).status_code == 200, "as much as there is"
+
+
 async def test_failures_of_an_address_are_limited_and_a_good_key_from_there_still_counts() -> None:
     shop = Shop()
     wrong = {"authorization": f"Bearer {WRONG}"}

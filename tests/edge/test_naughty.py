@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from edge.refresh import Served
-from tests.edge.shop import Shop, snapshot
+from tests.edge.shop import SECRET, Shop, snapshot
 from tests.edge.test_hostile import Heard, ask
 
 pytestmark = pytest.mark.anyio
@@ -26,6 +26,7 @@ LIST = Path(__file__).parent.parent / "spec" / "naughty" / "blns.json"
 STRINGS: list[str] = json.loads(LIST.read_text(encoding="utf-8"))
 MOST_S = 0.5  # of the processor, for one request
 PREFIX = "/_ew/v1/"
+FLAGS = "/_ew/ofrep/v1/evaluate/flags"
 
 PRINTED = {
     "hero/welcome": """<p title="{{page.path}}" data-c='{{page.category}}'>"""
@@ -49,7 +50,10 @@ HEADERS = (
 
 def shop() -> Shop:
     return Shop(
-        Served(snapshot(fragments=PRINTED, rules=[])), events_per_minute=10**9, max_events=100
+        Served(snapshot(fragments=PRINTED, rules=[])),
+        events_per_minute=10**9,
+        server_calls_per_minute=10**9,
+        max_events=100,
     )
 
 
@@ -209,6 +213,42 @@ async def test_naughty_queries_of_fragments() -> None:
         assert slot.status == 200
     assert edge.counted("edgewise_errors_total") == 0
     assert len(edge.services.metrics.values()) < 150
+
+
+async def test_naughty_flags_and_contexts() -> None:
+    edge = shop()
+    key = (b"x-api-key", SECRET.encode())
+    for text in STRINGS:
+        fields = ("targetingKey", "customer", "locale", "geo.city", "page.path", "page.category")
+        for personal in ([], ["functional", "personalization"]):
+            context = {"grants": personal, text: text} | dict.fromkeys(fields, text)
+            body = json.dumps({"context": context}).encode()
+            reply = await heard(edge, "POST", FLAGS, body, [key])
+            told = {flag["key"]: flag for flag in json.loads(reply.body).get("flags", ())}
+            if reply.status == 400:
+                assert len(text) > 256 or text in ("grants", "authenticated")
+                continue
+            assert SAFE.fullmatch(told["hero"]["value"])
+            assert told["feed"]["value"]["c"] in (text, "")
+        reply = await heard(edge, "POST", f"{FLAGS}/{text}", b"{}", [key])
+        assert reply.status == 404
+        for wrong in ({"grants": [text]}, {"grants": text}, {"authenticated": text}):
+            body = json.dumps({"context": wrong}).encode()
+            assert (await heard(edge, "POST", FLAGS, body, [key])).status == 400
+    assert edge.counted("edgewise_errors_total") == 0
+    assert len(edge.services.metrics.values()) < 100
+
+
+async def test_naughty_credentials() -> None:
+    edge = shop()
+    for text in STRINGS:
+        for name in (b"authorization", b"x-api-key"):
+            for value in (text.encode(), b"Bearer " + text.encode(), b"ewk_" + text.encode()):
+                reply = await heard(edge, "POST", FLAGS, b"{}", [(name, value)])
+                assert reply.status in (401, 429)
+                edge.clock.now_s += 1
+    assert edge.counted("edgewise_errors_total") == 0
+    assert len(edge.services.metrics.values()) < 100
 
 
 class Tags(HTMLParser):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import hypothesis
+import jwt
 import pytest
-from hypothesis import strategies as st
 
 from decisions import consent
 from decisions.engine import Control
@@ -15,7 +14,7 @@ from decisions.reasons import Reason
 from edge.flags import MAX_KEY, REASONS
 from edge.refresh import Served
 from tests.decisions.written import rule
-from tests.edge.shop import NOW_S, RULES, Shop, snapshot
+from tests.edge.shop import NOW_S, Shop, identify_token, snapshot
 
 pytestmark = pytest.mark.anyio
 
@@ -88,6 +87,41 @@ async def test_who_is_in_no_variant_gets_the_callers_own_default(context: dict[s
 
     assert "value" not in told
     assert (told["reason"], told["variant"]) == ("DEFAULT", "")
+
+
+async def test_a_page_and_a_server_that_has_its_id_see_the_same_variant() -> None:
+    shop = Shop()
+    for _ in range(6):
+        browser = shop.browser(**{"user-agent": "Mozilla/5.0 (iPhone) Mobile Safari"})
+        await browser.consent("functional")
+        page = await browser.visit(slots=("promo",))
+        claims = jwt.decode(
+            browser.cookies["user_interest_score"], options={"verify_signature": False}
+        )
+        told = await flag(
+            shop, "promo", targetingKey=claims["sub"], grants=["functional"],
+            device={"kind": "mobile"},
+        )  # fmt: skip
+        assert told["value"] == page["decisions"][0]["html"]
+
+
+async def test_experiments_over_customers_see_the_same_on_a_page_and_for_a_server() -> None:
+    split = {v: {"weight": 50, "show": f"promo/{v}"} for v in "ab"}
+    over = rule("over", "true", slot="promo", experiment={"unit": "customer", "variants": split})
+    shop = Shop(Served(snapshot(rules=[over])))
+    seen: set[str] = set()
+    for number in range(12):
+        browser, who = shop.browser(), f"customer-{number}"
+        await browser.consent("functional", "personalization")
+        await browser.hero(browser.event("identify", token=identify_token(who)))
+        page = await browser.visit(slots=("promo",))
+        signed_in = {"customer": who, "authenticated": True, "targetingKey": f"device {number}"}
+        told = await flag(shop, "promo", **signed_in, **PERSONAL)
+        assert told["value"] == page["decisions"][0]["html"]
+        seen.add(told["variant"])
+        recognised = await flag(shop, "promo", **signed_in | {"authenticated": False}, **PERSONAL)
+        assert recognised["variant"] == "promo/none"
+    assert seen == {"a", "b"}
 
 
 async def test_what_operators_stopped_is_disabled() -> None:
@@ -248,31 +282,3 @@ async def test_a_fragment_that_fails_gives_way_to_the_slots_default() -> None:
 
     assert (told["reason"], told["value"]) == ("ERROR", "")
     assert shop.counted("edgewise_errors_total") == 1
-
-
-KNOWN = rule("known", 'interest["shoes"] >= 5.0 && "loyal" in segments', show="hero/vip")
-SERVED = snapshot(rules=[KNOWN, *RULES])
-
-
-@hypothesis.settings(max_examples=40)
-@hypothesis.given(
-    st.lists(st.sampled_from([name for name in consent.PURPOSES if name != "personalization"])),
-    st.booleans(),
-    st.sampled_from(["ann", "bob", "nobody"]),
-    st.sampled_from(["ann", "bob", "nobody"]),
-    st.sampled_from(["gold", "none"]),
-)
-async def test_what_a_context_does_not_grant_changes_nothing(
-    grants: list[str], authenticated: bool, one: str, other: str, tier: str
-) -> None:
-    shop = Shop(Served(SERVED))
-    context = {"grants": grants, "authenticated": authenticated, "geo": {"country": "FR"}}
-    personal = {"traits": {"tier": tier, "first_name": other}, "segments": ["loyal"],
-                "interest": {"shoes": 90.0}}  # fmt: skip
-
-    replies = [
-        await shop.ask(FLAGS, {"context": context | more})
-        for more in ({"customer": one}, {"customer": other, **personal})
-    ]
-
-    assert replies[0].content == replies[1].content

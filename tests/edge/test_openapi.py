@@ -158,8 +158,8 @@ def failures(shop: Shop, examples: int, *expected: str) -> tuple[list[str], int]
 
 
 SHOPS: dict[str, Callable[[], Shop]] = {
-    "serving": lambda: Shop(events_per_minute=10**9),
-    "dev": lambda: Shop(events_per_minute=10**9, dev=True),
+    "serving": lambda: Shop(events_per_minute=10**9, server_calls_per_minute=10**9),
+    "dev": lambda: Shop(events_per_minute=10**9, server_calls_per_minute=10**9, dev=True),
     "limited": lambda: Shop(events_per_minute=1, max_slots=2, max_events=1, mount="/elsewhere"),
     "empty": lambda: Shop(Served()),
 }
