@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import stat
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
 
 from edge.apikeys import API_KEY_FILE, MAX_API_KEYS, ApiKey, ApiKeys, spelt
 from edge.cli import main
@@ -15,6 +17,7 @@ from edge.commands import keys_api
 from edge.errors import CannotServe
 from edge.keyring import Watched
 from edge.tokens import Refusal
+from tests.damage import damaged, within
 from tests.edge.shop import NOW_S, SECRET, SERVER, api_key
 
 DAY_S = 86_400.0
@@ -97,6 +100,17 @@ def test_an_unusable_file_is_refused_with_its_place(raw: bytes, message: str) ->
     with pytest.raises(CannotServe, match=message) as refused:
         ApiKeys.parse(raw, "api.keys.json")
     assert str(refused.value).endswith("- at api.keys.json")
+
+
+@given(damaged(ApiKeys([SERVER]).encode()))
+def test_a_damaged_file_is_read_or_refused_in_time(raw: bytes) -> None:
+    with within(0.5), suppress(CannotServe):
+        ApiKeys.parse(raw, "here").find(SECRET.encode(), NOW_S)
+
+
+@given(damaged(SECRET.encode()))
+def test_a_damaged_key_is_refused(sent: bytes) -> None:
+    assert isinstance(ApiKeys([SERVER]).find(sent, NOW_S), Refusal) or sent == SECRET.encode()
 
 
 def test_a_file_may_come_later_and_once_it_was_there_it_must_stay(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from hypothesis import given
 
+from edge import oauth
 from edge.callers import FAILURES_PER_MINUTE, MAX_CREDENTIAL
 from edge.config import Config
 from edge.errors import CannotServe, SettingError
@@ -22,6 +25,7 @@ from edge.oauth import LONGEST_S, MAX_KEYS, OAUTH_FILE, AccessTokens, Client, To
 from edge.settings import load
 from edge.tokens import LEEWAY_S, Refusal
 from edge.worker import oauth_keys
+from tests.damage import damaged, within
 from tests.edge.shop import NOW_S, Shop
 
 pytestmark = pytest.mark.anyio
@@ -228,6 +232,53 @@ def test_an_unusable_jwks_is_refused_with_its_place_and_no_secret(raw: bytes, me
     assert "c2VjcmV0" not in str(refused.value)
 
 
+GOOD = [token(kid) for kid in KEYS]
+
+
+@given(damaged(*GOOD))
+def test_a_damaged_token_is_refused_in_time(sent: bytes) -> None:
+    one = tokens()
+    with within(0.5):
+        found = one.read(sent, NOW_S)
+    assert isinstance(found, Refusal) or sent in GOOD
+
+
+@given(damaged(PUBLISHED))
+def test_a_damaged_jwks_is_read_or_refused_in_time(raw: bytes) -> None:
+    with within(0.5), suppress(CannotServe):
+        assert TokenKeys.parse(raw, "here").by_kid
+
+
+# The vectors of Wycheproof (tests/spec/jose) for keys that could be an authorization server's.
+
+VECTORS = Path(__file__).parent.parent / "spec" / "jose" / "json_web_signature_test.json"
+OURS = ({"kty": "RSA"}, {"kty": "EC", "crv": "P-256"})
+CASES = [
+    (group["public"], case)
+    for group in json.loads(VECTORS.read_text(encoding="utf-8"))["testGroups"]
+    for case in group["tests"]
+    if any(kind.items() <= group.get("public", {}).items() for kind in OURS)
+]
+NO_SIGNATURE = {Refusal.MALFORMED, Refusal.UNKNOWN_KEY, Refusal.FORGED}
+
+
+@pytest.mark.parametrize(("jwk", "case"), CASES, ids=[case["tcId"] for _, case in CASES])
+def test_a_signature_counts_if_wycheproof_calls_it_valid_and_its_algorithm_is_ours(
+    jwk: dict[str, Any], case: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent = case["jws"] if isinstance(case["jws"], str) else json.dumps(case["jws"])
+    is_for_us = jwk.get("alg") in ("RS256", "ES256") and jwk.get("use", "sig") == "sig"
+    monkeypatch.setattr(oauth, "TYPES", ("", "jwt", "at+jwt"))
+    keys = TokenKeys({})
+    with suppress(CannotServe):  # one for something else
+        keys = TokenKeys.parse(jwks(jwk), "here")
+    found = AccessTokens(lambda: keys, ISSUER, AUDIENCE).read(sent.encode(), NOW_S)
+
+    # These are signed texts and no claims: what is signed goes as far as that.
+    assert (found is Refusal.BAD_CLAIMS) == (case["result"] == "valid" and is_for_us)
+    assert found is Refusal.BAD_CLAIMS or found in NO_SIGNATURE
+
+
 # At the server routes.
 
 
@@ -292,9 +343,9 @@ async def test_an_oversized_token_and_one_that_ended_are_told_apart() -> None:
 
 
 def test_an_issuer_needs_an_audience_and_a_key_file(tmp_path: Path) -> None:
-    for given in ({"oauth_issuer": ISSUER}, {"oauth_audience": AUDIENCE}):
+    for half in ({"oauth_issuer": ISSUER}, {"oauth_audience": AUDIENCE}):
         with pytest.raises(SettingError, match="expected oauth_issuer and oauth_audience"):
-            load(given)
+            load(half)
     with pytest.raises(SettingError, match="expected oauth_issuer beside oauth_jwks"):
         load({"oauth_jwks": "{}"})
     config = Config(oauth_issuer=ISSUER, oauth_audience=AUDIENCE, keys=str(tmp_path))
