@@ -88,6 +88,11 @@ _COMPARED = {
     ">": ("is more than", "is at most"),
     ">=": ("is at least", "is less than"),
 }
+_MEMBERS = {
+    "segments": ("you are in the group “{}”", "you are not in the group “{}”"),
+    "tags": ("“{}” fits you just now", "“{}” does not fit you just now"),
+    "cart.products": ("“{}” is in your cart", "“{}” is not in your cart"),
+}
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
@@ -154,10 +159,8 @@ class Teller:
                 return FOR_EVERYBODY
             case Attr("visitor.new"):
                 return f"this is {'' if holds else 'not '}your first visit"
-            case Binary("in", Literal(str(name)), Attr("segments")):
-                return f"you are {'' if holds else 'not '}in the group “{name}”"
-            case Binary("in", Literal(str(name)), Attr("tags")):
-                return f"“{name}” {'fits' if holds else 'does not fit'} you just now"
+            case Binary("in", Literal(str(name)), Attr(of)) if of in _MEMBERS:
+                return _MEMBERS[of][not holds].format(name)
             case Binary("in", left, ListOf() as right):
                 verb = "is one of" if holds else "is none of"
                 return self._related(left, verb, right)

@@ -77,7 +77,7 @@ def documented(tmp_path: Path) -> WrittenPlaybook:
 
 def test_the_examples_are_a_playbook_that_passes_its_own_tests(documented: WrittenPlaybook) -> None:
     results = rehearse(compile_playbook(documented), documented.tests, 1_795_000_000.0)
-    assert len(results) == 8
+    assert len(results) == 9
     assert [str(d) for result in results for d in (*result.differences, *result.faults)] == []
 
 

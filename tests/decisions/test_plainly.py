@@ -23,7 +23,7 @@ NOW = 1_795_000_000.0  # a Wednesday in Paris
 KNOWN = ("functional", "personalization")
 FACTS: dict[str, Any] = {
     "geo": {"country": "FR"},
-    "cart": {"items": 2, "updated_at": NOW - 1200},
+    "cart": {"items": 2, "updated_at": NOW - 1200, "lines": 1, "products": ["4711"]},
     "interest": {"shoes": 62.125, "garden": 4.0},
     "session": {"views": {"shoes": 6}},
     "counts": {"article_read": 3},
@@ -56,6 +56,10 @@ def told(compiled: Program, nested: dict[str, Any] = FACTS, **more: Any) -> str:
          'the country of your request ("FR") is one of ["DE", "FR"]'),
         ('!(geo.country in ["DE"])', 'the country of your request ("FR") is none of ["DE"]'),
         ("cart.items > 1", "the number of pieces in your cart (2) is more than 1"),
+        ('"4711" in cart.products', "“4711” is in your cart"),
+        ('!("4712" in cart.products)', "“4712” is not in your cart"),
+        ("cart.lines == 1", "the number of different products in your cart (1) is 1"),
+        ("size(cart.products) == 1", "the products in your cart fit"),
         ("3 > cart.items", "the number of pieces in your cart (2) is less than 3"),
         ("!(cart.items >= 3)", "the number of pieces in your cart (2) is less than 3"),
         ('interest["shoes"] >= 40.0', "your interest in “shoes” (62.125) is at least 40"),

@@ -9,7 +9,7 @@ import pytest
 
 from edge.refresh import Served
 from tests.decisions.written import rule
-from tests.edge.shop import NOW_S, Browser, Shop, facts_token, identify_token, snapshot
+from tests.edge.shop import NOW_S, RULES, Browser, Shop, facts_token, identify_token, snapshot
 
 pytestmark = pytest.mark.anyio
 
@@ -171,8 +171,9 @@ async def test_what_is_not_granted_changes_neither_reply_nor_cookie_nor_counter(
     grants: tuple[str, ...], differs: set[str]
 ) -> None:
     told = []
+    bought = rule("thing", '"thing 1" in cart.products || cart.lines > 1', show="hero/vip")
     for number in (1, 2):
-        shop = Shop()
+        shop = Shop(Served(snapshot(rules=[bought, *RULES])))
         numbers = itertools.count()
         shop.services.intake._new_id = lambda _, n=numbers: f"{VISITOR[:-1]}{next(n)}"  # type: ignore[misc]
         browser = await ann(shop, grants)
