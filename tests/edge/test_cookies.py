@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from decisions.compact import pack
 from decisions.consent import ANALYTICS, EVERYTHING, FUNCTIONAL, MARKETING, PERSONALIZATION
 from decisions.ledger import Dictionary
-from decisions.profile import NOBODY, Cart, Line, Profile
+from decisions.profile import NOBODY, Cart, Line, Profile, Session
 from edge.cookies import (
     AIM_PROFILE_BYTES,
     CONSENT,
@@ -58,6 +58,7 @@ FULL = msgspec.structs.replace(
     interests={key: 20.25 - number for number, key in enumerate(KEYS[:12])},
     cart=Cart(9, 123.45, NOW - 90, LINES),
 )
+HTTP_API = (Path(__file__).parents[2] / "docs" / "http-api.md").read_text(encoding="utf-8")
 LARGE = Dictionary((*(f"k/other-{n}" for n in range(400)), *NAMES))  # so many, for three digits
 CLAIMS: dict[str, Any] = {
     "aud": "profile",
@@ -347,8 +348,15 @@ def test_twelve_interests_five_lines_three_windows_and_five_caps_stay_within_the
     size = len(cookie.partition(b";")[0])
     assert size <= AIM_PROFILE_BYTES
     assert JAR.profile(token(cookie), names, NOW_S) == FULL
-    page = (Path(__file__).parents[2] / "docs" / "http-api.md").read_text(encoding="utf-8")
-    assert f"{size} bytes" in page
+    assert f"{size} bytes" in HTTP_API
+
+
+def test_what_was_looked_at_in_the_session_comes_on_top() -> None:
+    session = Session(NOW - 300, NOW, dict.fromkeys(KEYS[:4], b"abc" * 3))
+    visiting = msgspec.structs.replace(FULL, session=session)
+    cookie = JAR.write_profile(visiting, NAMES, NOW_S)
+    assert f"it is {len(cookie.partition(b';')[0])} bytes" in HTTP_API
+    assert JAR.profile(token(cookie), NAMES, NOW_S) == visiting
 
 
 # The header.
