@@ -118,17 +118,30 @@ def create_services(
         took=counters.timer(DECIDE),
         erasures=erasures,
         limit=RateLimit(config.events_per_minute, config.max_clients, clock),
-        callers=Callers(
-            api_keys,
-            AccessTokens(oauth, config.oauth_issuer, config.oauth_audience) if oauth else None,
-            proxies,
-            counters,
-            clock,
-            per_minute=config.server_calls_per_minute,
-            most_clients=config.max_clients,
-        ),
+        callers=_callers(config, api_keys, oauth, proxies, counters, clock),
         complaints=Complaints(counters, clock),
         connections=Connections(config.max_connections),
+    )
+
+
+def _callers(
+    config: Config,
+    api_keys: Callable[[], ApiKeys],
+    oauth: Callable[[], TokenKeys] | None,
+    proxies: Proxies,
+    metrics: Metrics,
+    clock: Callable[[], float],
+) -> Callers:
+    """Who may ask server routes."""
+    issuer, audience = config.oauth_issuer, config.oauth_audience
+    return Callers(
+        api_keys,
+        AccessTokens(oauth, issuer, audience) if oauth else None,
+        proxies,
+        metrics,
+        clock,
+        per_minute=config.server_calls_per_minute,
+        most_clients=config.max_clients,
     )
 
 
