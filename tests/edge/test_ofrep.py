@@ -148,6 +148,33 @@ async def test_a_customer_is_known_by_the_snapshot_if_that_is_granted() -> None:
     assert newer["variant"] == "hero/loyal", "what the server says goes before the snapshot"
 
 
+async def test_interests_of_a_customer_are_those_of_a_page_and_fade_alike() -> None:
+    shoes = rule("shoes", 'interest["shoes"] >= 40', show="hero/shoes")
+    shop = Shop(Served(snapshot(rules=[shoes])))
+    seen: list[str] = []
+    for _ in range(2):
+        browser = shop.browser()
+        await browser.consent("functional", "personalization")
+        page = await browser.hero(
+            browser.event("identify", token=identify_token("ann", shop.clock()))
+        )
+        told = await flag(shop, "hero", customer="ann", authenticated=True, **PERSONAL)
+        assert told["value"] == page
+        seen.append(told["variant"])
+        shop.clock.now_s += 60 * 86_400
+
+    assert seen == ["hero/shoes", "hero/welcome"]
+
+
+async def test_a_snapshot_past_its_date_is_one_to_servers_too() -> None:
+    shop = Shop(Served(snapshot(rules=[rule("fresh", "true", show="hero/pills", stale="default")])))
+    assert (await flag(shop, "hero"))["variant"] == "hero/pills"
+
+    shop.clock.now_s += 2 * 86_400
+
+    assert (await flag(shop, "hero"))["variant"] == "hero/welcome"
+
+
 async def test_a_customer_who_is_forgotten_here_is_known_no_more() -> None:
     shop = Shop()
     serving = shop.served.current
