@@ -71,6 +71,7 @@ class Packed(msgspec.Struct, frozen=True, array_like=True):
     lines: Numbers = []  # of the cart: pieces, cents, pieces, ...
     products: Things = []  # of each line
     tight: Annotated[bytes, msgspec.Meta(max_length=1_024)] = b""  # `tightened`, or nothing
+    recognised: Numbers = []  # for how many seconds from seen_ms; or nothing
 
 
 class _Numbers(msgspec.Struct, frozen=True, array_like=True):
@@ -140,6 +141,9 @@ def pack(profile: Profile, names: Dictionary) -> Packed:
         [session.campaign] if session is not None and session.campaign else [],
         [*chain(*full.lines.values())] if full.lines else [],
         [*full.lines] if full.lines else [],
+        recognised=[max(0, profile.recognised_until_s - base_s)]
+        if customer and profile.recognised_until_s
+        else [],
     )
 
 
@@ -218,6 +222,7 @@ def unpack(raw: Packed | list[Any] | bytes, names: Dictionary, visitor: str = ""
         measures=_measures(raw.measures, base_s, names) if raw.measures else {},
         preferences=_pairs(raw.preferences, names.keys) if raw.preferences else {},
         lists=_lists(raw, names) if raw.listed or raw.things else {},
+        recognised_until_s=base_s + raw.recognised[0] if customer and raw.recognised else 0,
     )
 
 

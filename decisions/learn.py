@@ -112,8 +112,10 @@ def signed_in(
     event_id: str = "",
     *,
     anew: bool = False,
+    recognised_s: float = 0.0,
 ) -> Profile:
-    """The profile of a customer: known as such, authenticated until then.
+    """The profile of a customer: authenticated until then, and recognised for so long from now if
+    that is longer.
 
     interests: the snapshot's weights as they stand now; each key keeps the higher of the two. A
     profile of another customer is left behind first, and `visitor` is then the new id; with `anew`
@@ -134,6 +136,7 @@ def signed_in(
         profile,
         customer=customer,
         authenticated_until_s=int(until_s),
+        recognised_until_s=int(max(until_s, now + recognised_s)),
         interests=weights,
         at_s=now,
         seen_s=now,
@@ -194,6 +197,7 @@ _IMPERSONAL: dict[str, Any] = {
         "lists",
         "customer",
         "authenticated_until_s",
+        "recognised_until_s",
     )
 }
 

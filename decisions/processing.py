@@ -99,7 +99,7 @@ def _keeps(purpose: str, program: Program) -> Iterator[str]:
         yield "interests, weighed and fading; those that were declared (profile cookie)"
         if learning.measures or learning.entries:
             yield "the measures and lists below (profile cookie)"
-        yield "a keyed hash of the customer, and until when they are signed in (profile cookie)"
+        yield "a keyed hash of the customer, until when signed in and recognised (profile cookie)"
         yield "segments, traits, scores and interests of customers (membership)"
     elif purpose == "sensitive" and (learning.sensitive or program.schema.sensitive):
         yield "all of the above as far as it is about a sensitive value"

@@ -18,6 +18,8 @@ IDLE_S = 30 * 60  # a session ends after half an hour without a visit, as analyt
 
 Value = TypeVar("Value")
 
+MOST_AHEAD_S = 2 * 86_400  # a clock may be off by a day; one that is further off signs nobody in
+
 VIEW_BYTES = 3  # of an item's hash; two of eight items collide once in 600,000 sessions
 
 
@@ -81,8 +83,8 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     was seen, oldest first. preferences: key → the score that the visitor declared, which beats the
     interest that was inferred. lists: name → the last things, the newest last. measures: name →
     what was measured. recent: 32-bit hashes of the last eight event ids. customer: the key of who
-    signed in, 0 for nobody; known from before is *recognised*, and *authenticated* until
-    `authenticated_until_s`.
+    signed in, 0 for nobody; *authenticated* until `authenticated_until_s`, and after that
+    *recognised* until `recognised_until_s` (0: nobody said until when).
     """
 
     visitor: str = ""
@@ -101,6 +103,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     measures: dict[str, Measured] = {}
     preferences: dict[str, int] = {}
     lists: dict[str, tuple[str, ...]] = {}
+    recognised_until_s: int = 0
 
     @property
     def session_id(self) -> str:
@@ -126,8 +129,22 @@ def moment(profile: Profile, now_s: float) -> float:
 
 
 def is_authenticated(profile: Profile, now_s: float) -> bool:
-    """Whether a sign-in still counts: what a shared device must not show may be read."""
-    return bool(profile.customer) and moment(profile, now_s) < profile.authenticated_until_s
+    """Whether a sign-in still counts: what a shared device must not show may be read. Not in a
+    profile from MOST_AHEAD_S ahead, for which time stands still."""
+    return (
+        bool(profile.customer)
+        and moment(profile, now_s) < profile.authenticated_until_s
+        and profile.seen_s - now_s < MOST_AHEAD_S
+    )
+
+
+def is_left(profile: Profile, now_s: float, recognised_s: float) -> bool:
+    """Whether whoever signed in is not even recognised any more: who comes may be anybody.
+
+    recognised_s: for how long after the sign-in ends a profile counts that does not say it.
+    """
+    until_s = profile.recognised_until_s or profile.authenticated_until_s + recognised_s
+    return bool(profile.customer) and moment(profile, now_s) >= until_s
 
 
 def live_session(profile: Profile, now_s: float) -> Session | None:

@@ -18,6 +18,7 @@ from decisions.plainly import FAILED, plainly
 from decisions.program import Program
 from decisions.rules.values import ABSENT
 from edge.config import Config
+from edge.cookies import DAY_S
 from edge.visit import Known, Visit
 from edge.wire import ConsentReply
 
@@ -53,10 +54,12 @@ class Profiled(msgspec.Struct, frozen=True):
 
 class Recognised(msgspec.Struct, frozen=True):
     """What the site knows of the customer whom the profile names. signed_in: what a shared device
-    must not show may be told; until: then no more."""
+    must not show may be told; until: then no more. recognised_until: from then on this device is
+    nobody's in particular."""
 
     signed_in: bool
     until: int
+    recognised_until: int
     facts: Told
 
 
@@ -111,7 +114,9 @@ def access(
         unused=[name for name, bit in consent.PURPOSES.items() if not visit.choice.grants & bit],
         logged=shown_to.is_logged,
         profile=_profiled(visit, values) if profile.visitor else None,
-        customer=_recognised(visit, values) if profile.customer else None,
+        customer=_recognised(visit, values, config.recognised_days * DAY_S)
+        if profile.customer
+        else None,
         request={name: value for name, value in values.items() if name in visit.context},
         tags=[] if tags is ABSENT else sorted(tags),
         slots=_slots(shown_to, complain),
@@ -145,10 +150,14 @@ def _profiled(visit: Visit, values: Mapping[str, Any]) -> Profiled:
     )
 
 
-def _recognised(visit: Visit, values: Mapping[str, Any]) -> Recognised:
+def _recognised(visit: Visit, values: Mapping[str, Any], recognised_s: float) -> Recognised:
+    """recognised_s: for how long after the sign-in a profile counts that does not say it."""
+    profile = visit.profile
     return Recognised(
         signed_in=bool(visit.grants & AUTHENTICATED),
-        until=visit.profile.authenticated_until_s,
+        until=profile.authenticated_until_s,
+        recognised_until=profile.recognised_until_s
+        or profile.authenticated_until_s + int(recognised_s),
         facts={name: value for name, value in values.items() if _is_customers(name)},
     )
 

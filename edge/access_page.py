@@ -143,6 +143,9 @@ def _customer(customer: Recognised | None, schema: Schema) -> str:
     else:
         said = f"<p>You were signed in on this device until {moment(customer.until)}. "
         said += "Whatever a shared device must not show is not told here.</p>"
+    if customer.recognised_until > customer.until:
+        till = moment(customer.recognised_until)
+        said += f"<p>This device is known as yours until {till}, or until you sign out.</p>"
     if not customer.facts:
         return said + "<p>Nothing else is known.</p>"
     return said + _table(_rows(customer.facts, schema))

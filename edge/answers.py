@@ -76,6 +76,16 @@ def granted(
 
 def next_in(visit: Visit, slots: Collection[str], known: Known) -> int:
     """After how many seconds time alone could change what these slots show; 0 for never."""
+    next_s = _turns_in(visit, slots, known)
+    if (until_s := visit.profile.recognised_until_s) and (
+        left_s := thresholds.whole_s(until_s - visit.now_s)
+    ):
+        return min(next_s, left_s) if next_s else left_s  # then nobody is known any more
+    return next_s
+
+
+def _turns_in(visit: Visit, slots: Collection[str], known: Known) -> int:
+    """The same, but for that whoever signed in is not recognised for ever."""
     turns = visit.serving.turns(slots)
     if turns is None:
         return 0

@@ -26,7 +26,7 @@ from edge.choosing import terms_of
 from edge.config import Config
 from edge.connections import CLOSE, Connections
 from edge.context import Context
-from edge.cookies import CookieJar, new_visitor
+from edge.cookies import DAY_S, CookieJar, new_visitor
 from edge.cors import Cors
 from edge.erasures import Erasures
 from edge.errors import Refused
@@ -91,6 +91,7 @@ def create_services(
         sealed=config.seal_cookies,
         profile_days=config.profile_days,
         consent_days=config.consent_days,
+        recognised_days=config.recognised_days,
         cached=config.max_tokens_cached,
         refused=refused,
     )
@@ -106,7 +107,7 @@ def create_services(
         intake=Intake(
             served,
             exposures,
-            Identities(identify),
+            Identities(identify, config.recognised_days * DAY_S),
             sink,
             counters,
             new_id,

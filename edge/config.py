@@ -66,6 +66,14 @@ class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         int,
         about("a visitor who stays away longer is new; at most 390, regulators' 13 months", "days"),
     ] = PROFILE_DAYS
+    recognised_days: Annotated[
+        float,
+        about(
+            "after a sign-in, how long a device is known as the customer's if the token does not"
+            " say; 0: not longer than the sign-in counts",
+            "days",
+        ),
+    ] = 30.0
     consent_days: Annotated[
         int, about("then the page asks again; regulators advise six months", "days")
     ] = 182

@@ -19,7 +19,7 @@ from decisions.errors import ProfileError
 from decisions.fitting import fit
 from decisions.learn import withdraw
 from decisions.ledger import Dictionary
-from decisions.profile import NOBODY, Profile
+from decisions.profile import NOBODY, Profile, is_left
 from edge.keyring import Key, KeyRing
 from edge.sealing import Sealer, room
 from edge.tokens import Refusal, sign, timely, verify
@@ -127,7 +127,8 @@ class CookieJar:
 
     ring: gives the current keys. path: the mount, or `/` for ESI. secure: only a test over plain
     HTTP to another host turns it off. sealed: whether profiles are written so that only our keys
-    open them; both forms are read. cached: consent tokens remembered; a profile token comes
+    open them; both forms are read. recognised_days: for how long after the sign-in a profile counts
+    that does not say it. cached: consent tokens remembered; a profile token comes
     once, for its visit brings the next one. refused: is told the name and the reason of each cookie
     that does not count.
     """
@@ -141,6 +142,7 @@ class CookieJar:
         sealed: bool = False,
         profile_days: int = 390,
         consent_days: int = 182,
+        recognised_days: float = 30.0,
         cached: int = 4_096,
         refused: Callable[[str, Refusal], None] = lambda name, reason: None,
     ) -> None:
@@ -150,6 +152,7 @@ class CookieJar:
         flags = "; HttpOnly; Secure; SameSite=Lax" if secure else "; HttpOnly; SameSite=Lax"
         self._tail = f"; Path={path}{flags}".encode()
         self._profile_s, self._consent_s = profile_days * DAY_S, consent_days * DAY_S
+        self._recognised_s = recognised_days * DAY_S
         self._choices: LRUCache[bytes, ConsentClaims] = LRUCache(cached)
 
     def read(
@@ -165,7 +168,8 @@ class CookieJar:
 
         denied: purposes that count as not granted, whatever was chosen. The profile holds nothing
         of purposes that are not granted, and without a grant that needs an id its cookie is not
-        looked at.
+        looked at. One whose customer is not even recognised any more is none: the next person at
+        that device inherits nothing, the id included.
         """
         choice, profile, lost = unasked, NOBODY, denied & unasked.grants
         if lost:
@@ -186,6 +190,8 @@ class CookieJar:
         for token in found(header, PROFILE):
             known = self.profile(token, names, now_s)
             if isinstance(known, Profile):
+                if known.customer and is_left(known, now_s, self._recognised_s):
+                    break
                 profile = withdraw(known, choice.grants, lost=lost)
                 break
             self._refused(PROFILE, known)

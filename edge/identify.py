@@ -20,16 +20,19 @@ LONGEST_S = 300  # from `iat` to `exp`: it travels through the page, once
 LEEWAY_S = 120  # clocks of the site and of this node differ
 DEFAULT_AUTH_S = 1_800  # for a site that does not say how long a sign-in counts
 MOST_AUTH_S = 30 * 86_400
+MOST_RECOGNISED_S = 390 * 86_400  # as long as a profile is kept at most
 MAX_CUSTOMER = 256
 
 _REQUIRED: list[str] = ["sub", "iat", "exp", "aud"]
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Who signed in, and for how many seconds that counts."""
+    """Who signed in, for how many seconds that counts, and for how many from now the device is
+    known as theirs."""
 
     customer: str
     auth_s: int
+    recognised_s: int
 
 
 class _Claims(msgspec.Struct):
@@ -37,13 +40,17 @@ class _Claims(msgspec.Struct):
     iat: float
     exp: float
     auth_s: float = DEFAULT_AUTH_S
+    recognised_s: float | None = None
 
 
 class Identities:
-    """Reads sign-in tokens. ring: gives the keys of the moment; without one nobody can sign in."""
+    """Reads sign-in tokens. ring: gives the keys of the moment; without one nobody can sign in.
+    recognised_s: for tokens that do not say it."""
 
-    def __init__(self, ring: Callable[[], KeyRing] | None = None) -> None:
-        self._ring = ring
+    def __init__(
+        self, ring: Callable[[], KeyRing] | None = None, recognised_s: float = 0.0
+    ) -> None:
+        self._ring, self._recognised_s = ring, recognised_s
 
     def read(self, token: str, now_s: float) -> tuple[Identity | None, str]:
         """The identity, or None and what was expected and came. Never raises."""
@@ -62,7 +69,9 @@ class Identities:
             return None, f"expected a sign-in token, got: {error} - at `$.token`"
         if problem := _problem(claims, now_s):
             return None, f"{problem} - at `$.token`"
-        return Identity(claims.sub, int(min(claims.auth_s, MOST_AUTH_S))), ""
+        known_s = self._recognised_s if claims.recognised_s is None else claims.recognised_s
+        auth_s = int(min(claims.auth_s, MOST_AUTH_S))
+        return Identity(claims.sub, auth_s, max(auth_s, int(min(known_s, MOST_RECOGNISED_S)))), ""
 
 
 def _problem(claims: _Claims, now_s: float) -> str:
@@ -74,4 +83,8 @@ def _problem(claims: _Claims, now_s: float) -> str:
         return f"expected a token that still holds, got one {now_s - claims.exp:.0f} s past its exp"
     if claims.iat - LEEWAY_S > now_s:
         return f"expected a token of now, got one from {claims.iat - now_s:.0f} s ahead"
-    return "" if claims.auth_s >= 0 else f"expected auth_s >= 0, got {claims.auth_s:.0f}"
+    for name in ("auth_s", "recognised_s"):
+        span_s = getattr(claims, name)
+        if span_s is not None and not span_s >= 0:
+            return f"expected {name} >= 0, got {span_s:.0f}"
+    return ""

@@ -224,6 +224,7 @@ class Intake:
             visit.now_s,
             visitor=self._new_id(visit.now_s),
             event_id=event.id,
+            recognised_s=identity.recognised_s,
             # From before that customer was forgotten: as theirs it would be forgotten, too.
             anew=serving.is_erased(msgspec.structs.replace(visit.profile, customer=key)),
         )

@@ -125,6 +125,8 @@ def _check_consent(config: Config) -> None:
         raise SettingError(f"expected one of {', '.join(consent.GPC)}, got {config.gpc!r} - at gpc")
     if not 0 < (days := config.profile_days) <= PROFILE_DAYS:
         raise SettingError(f"expected 0 < profile_days <= {PROFILE_DAYS}, got {days}")
+    if not 0 <= (known := config.recognised_days) <= PROFILE_DAYS:
+        raise SettingError(f"expected 0 <= recognised_days <= {PROFILE_DAYS}, got {known:g}")
     if not 0 <= config.tcf_vendor < 2**16:
         raise SettingError(f"expected 0 <= tcf_vendor < 65536, got {config.tcf_vendor}")
     may = [name for name, bit in consent.PURPOSES.items() if bit != consent.SENSITIVE]

@@ -75,6 +75,7 @@ profiles = st.builds(
     recent=st.lists(st.integers(0, 2**32 - 1), max_size=8).map(tuple),
     customer=st.integers(0, 2**64 - 1),
     authenticated_until_s=times,
+    recognised_until_s=st.just(0) | st.integers(int(NOW_S), int(NOW_S) + 10**8),
     lists=st.dictionaries(
         st.sampled_from(LISTS) | unknown,
         st.lists(st.text(max_size=10), min_size=1, max_size=4, unique=True).map(tuple),

@@ -56,7 +56,7 @@ LEARNING = Learning(
 START = begin(NOBODY, EVERYTHING, NOW_S, VISITOR)
 PERSONAL = {
     "first_seen_s", "visits", "interests", "counts", "session", "customer", "at_s",
-    "authenticated_until_s",
+    "authenticated_until_s", "recognised_until_s",
 }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from decisions.profile import (
     NOBODY,
     Profile,
     Session,
+    is_left,
 )
 from tests.decisions.profiles import NOW_S, VISITOR, profiles
 from tests.decisions.test_learn import LEARNING, START, after
@@ -51,6 +52,20 @@ def test_signing_in_anew_leaves_what_was_known_before_behind_once() -> None:
     assert again is anew
 
 
+def test_a_device_is_known_as_a_customers_for_as_long_as_said_and_as_the_sign_in_counts() -> None:
+    for recognised_s, until_s in ((0.0, 60), (3_600.0, 3_600)):
+        inside = signed_in(
+            START, 7, NOW_S + 60, {}, LEARNING, EVERYTHING, NOW_S, recognised_s=recognised_s
+        )
+        assert inside.recognised_until_s == int(NOW_S) + until_s
+        assert not is_left(inside, NOW_S + until_s - 1, 0.0)
+        assert is_left(inside, NOW_S + until_s, 86_400.0)
+    before = Profile(customer=7, authenticated_until_s=int(NOW_S))
+    assert not is_left(before, NOW_S + 86_399, 86_400.0)
+    assert is_left(before, NOW_S + 86_400, 86_400.0)
+    assert not is_left(START, NOW_S + 10**9, 0.0), "who never signed in has nothing to leave"
+
+
 def test_nobody_signs_in_as_nobody_or_without_personalization() -> None:
     assert signed_in(START, 0, NOW_S, {}, LEARNING, EVERYTHING, NOW_S) is START
     assert signed_in(START, 7, NOW_S, {}, LEARNING, FUNCTIONAL, NOW_S) is START
@@ -73,6 +88,7 @@ def test_another_customer_at_the_device_inherits_nothing_personal() -> None:
         recent=first.recent,
         customer=8,
         authenticated_until_s=int(NOW_S) + 60,
+        recognised_until_s=int(NOW_S) + 60,
     )
 
 

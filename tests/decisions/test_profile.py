@@ -8,6 +8,7 @@ from decisions.interest import fade, score, scores
 from decisions.ledger import UNKNOWN
 from decisions.profile import (
     IDLE_S,
+    MOST_AHEAD_S,
     NOBODY,
     Cart,
     Line,
@@ -114,6 +115,14 @@ def test_a_sign_in_counts_until_its_end() -> None:
 def test_a_clock_that_is_set_back_does_not_sign_in_again() -> None:
     late = Profile(customer=5, authenticated_until_s=int(NOW_S), seen_s=NOW_S + 1)
     assert not is_authenticated(late, NOW_S - 1)
+
+
+def test_a_profile_from_days_ahead_signs_nobody_in() -> None:
+    until_s = int(NOW_S) + 10 * 86_400
+    tomorrow = Profile(customer=5, authenticated_until_s=until_s, seen_s=NOW_S + 86_400)
+    assert is_authenticated(tomorrow, NOW_S)
+    ahead = Profile(customer=5, authenticated_until_s=until_s, seen_s=NOW_S + MOST_AHEAD_S)
+    assert not is_authenticated(ahead, NOW_S)
 
 
 def test_capped_rules_are_told_one_by_one() -> None:

@@ -128,6 +128,7 @@ async def test_who_is_signed_in_is_told_what_the_membership_has_others_less() ->
     assert found == {
         "signed_in": True,
         "until": NOW_S + 1_800,
+        "recognised_until": NOW_S + 30 * 86_400,
         "facts": {"segments": ["loyal"], "traits.first_name": "Ann", "traits.tier": "gold"},
     }
     assert "You are signed in, until" in await page(browser)
@@ -138,6 +139,7 @@ async def test_who_is_signed_in_is_told_what_the_membership_has_others_less() ->
     assert found["facts"] == {"segments": ["loyal"], "traits.tier": "gold"}
     text = await page(browser)
     assert "You were signed in on this device until" in text
+    assert "This device is known as yours until" in text
     assert "Ann" not in text
 
 

@@ -56,6 +56,7 @@ def test_text_becomes_numbers_truth_and_lists() -> None:
         ({"opt_out_grants": "analytics"}, {}, "expected consent_days >= 365, .* got 182"),
         ({"profile_days": "391"}, {}, "expected 0 < profile_days <= 390, got 391"),
         ({"profile_days": "0"}, {}, "expected 0 < profile_days <= 390, got 0"),
+        ({"recognised_days": "-1"}, {}, "expected 0 <= recognised_days <= 390, got -1"),
         ({"gpc": "off"}, {}, "expected one of marketing, strict, got 'off' - at gpc"),
         ({"tcf_vendor": "65536"}, {}, "expected 0 <= tcf_vendor < 65536, got 65536"),
         ({"origins": "https://a.example/"}, {}, "expected an origin such as .* - at origins"),

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from decisions.base64url import encode64
-from edge.identify import MOST_AUTH_S, Identities
+from edge.identify import MOST_AUTH_S, MOST_RECOGNISED_S, Identities
 from tests.damage import damaged, within
 from tests.edge.shop import IDENTIFY_KEYS, NOW_S, identify_token
 
@@ -24,6 +24,21 @@ def test_a_token_names_the_customer_and_how_long_the_sign_in_counts() -> None:
 
     assert identity is not None
     assert (identity.customer, identity.auth_s, problem) == ("ann", 1_800, "")
+
+
+@pytest.mark.parametrize(
+    ("claimed", "recognised_s"),
+    [({}, 86_400), ({"recognised_s": 0}, 1_800), ({"recognised_s": 10**9}, MOST_RECOGNISED_S)],
+)
+def test_a_token_may_say_how_long_the_device_is_known_as_the_customers(
+    claimed: dict[str, Any], recognised_s: int
+) -> None:
+    identities = Identities(lambda: IDENTIFY_KEYS, recognised_s=86_400)
+
+    identity, _ = identities.read(identify_token("ann", **claimed), NOW_S)
+
+    assert identity is not None
+    assert identity.recognised_s == recognised_s, "never shorter than the sign-in counts"
 
 
 def test_a_sign_in_counts_for_a_month_at_most() -> None:
@@ -45,6 +60,7 @@ def test_a_sign_in_counts_for_a_month_at_most() -> None:
         ({"iat": int(NOW_S) + 200, "exp": int(NOW_S) + 300}, "one from 200 s ahead"),
         ({"auth_s": -1}, "expected auth_s >= 0, got -1"),
         ({"auth_s": "long"}, "expected a sign-in token"),
+        ({"recognised_s": -1}, "expected recognised_s >= 0, got -1"),
         ({"exp": "soon"}, "expected a sign-in token"),
     ],
 )

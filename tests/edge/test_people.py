@@ -21,6 +21,7 @@ from tests.edge.shop import (
     Browser,
     Shop,
     facts_token,
+    identify_token,
     snapshot,
 )
 from tests.edge.test_access import told
@@ -51,6 +52,7 @@ FRAGMENTS = {
     "hero/basket": "<p>{{cart.items}} of {{cart.value}}</p>",
     "hero/gold": "<p>Gold{{#traits.first_name}} {{.}}{{/traits.first_name}}</p>",
 }
+SIGNED_IN = {"customer", "authenticated_until_s", "recognised_until_s"}
 WELCOME = "<h1>Welcome</h1>"
 # All words that only the first person at the device brought along.
 PERSONAL = ("shoes", "garden", "4711", "12.5", "spring", "Ann", "gold", "loyal")
@@ -101,7 +103,7 @@ async def lived(one: Shop, browser: Browser) -> None:
     await browser.visit(browser.event("seen", x=x))
     full = profile(one, browser)
     empty = [name for name, value in msgspec.structs.asdict(full).items() if not value]
-    assert [name for name in empty if name not in ("customer", "authenticated_until_s")] == []
+    assert {*empty} <= SIGNED_IN
 
 
 async def hero(browser: Browser, *events: dict[str, Any], **page: Any) -> str:
@@ -132,6 +134,7 @@ def is_a_stranger(left: Profile, visitor: str) -> None:
         recent=left.recent,
         customer=left.customer,
         authenticated_until_s=left.authenticated_until_s,
+        recognised_until_s=left.recognised_until_s,
     )
 
 
@@ -228,6 +231,81 @@ async def test_who_is_recognised_is_told_nothing_that_needs_a_sign_in_by_any_way
     assert await hero(browser) == "<p>Gold</p>"
     forgotten = await browser.send("DELETE", "/_ew/v1/me")
     assert forgotten.json()["customer"] is False
+
+
+@pytest.mark.parametrize(
+    ("claims_", "settings", "known_s"),
+    [
+        ({"recognised_s": 7_200}, {}, 7_200),
+        ({"recognised_s": 0}, {}, 1_800),
+        ({}, {"recognised_days": 1}, 86_400),
+        ({}, {"recognised_days": 0}, 1_800),
+    ],
+    ids=["as the token says", "a shared device", "as the site has set", "never beyond the sign-in"],
+)
+async def test_when_a_customer_is_not_recognised_any_more_nothing_of_them_is_left(
+    claims_: dict[str, int], settings: dict[str, Any], known_s: int, tmp_path: Path
+) -> None:
+    one = shop(cache=str(tmp_path), **settings)
+    browser = one.browser()
+    await lived(one, browser)
+    token = identify_token("ann", one.clock(), **claims_)
+    at_s = one.clock()
+    await browser.visit(browser.event("identify", token=token))
+    visitor, cookie = claims(browser)["sub"], browser.cookies["user_interest_score"]
+
+    one.clock.now_s = at_s + known_s - 1
+    assert await hero(browser) != WELCOME
+    assert (await browser.visit())["next_in"] == 1
+    kept = browser.cookies["user_interest_score"]
+
+    one.clock.now_s = at_s + known_s
+    for stale in (cookie, kept):  # what reads only sees nothing of it, what writes replaces it
+        browser.cookies["user_interest_score"] = stale
+        for path in ("/_ew/v1/me", "/_ew/v1/fragments?slots=hero,promo,feed"):
+            said = (await browser.send("GET", path)).text
+            assert [word for word in (*PERSONAL, visitor) if word in said] == []
+        is_a_stranger_now(await told(browser))
+        said = await replies(browser)
+        assert [word for word in (*PERSONAL, visitor) if word in said] == []
+        is_a_stranger(profile(one, browser), visitor)
+
+
+def is_a_stranger_now(said: dict[str, Any]) -> None:
+    """Asserts that nobody is known."""
+    assert (said["profile"], said["customer"]) == (None, None)
+
+
+async def test_who_is_not_recognised_any_more_can_still_be_forgotten_at_that_device(
+    tmp_path: Path,
+) -> None:
+    one = shop(cache=str(tmp_path))
+    browser = one.browser()
+    await browser.consent(*ALL)
+    await browser.visit(
+        browser.event("identify", token=identify_token("ann", one.clock(), recognised_s=0))
+    )
+    one.clock.now_s += 1_800
+
+    forgotten = await browser.send("DELETE", "/_ew/v1/me")
+
+    assert forgotten.json() == {"visitor": True, "customer": False}
+
+
+async def test_a_new_choice_after_the_end_is_a_strangers() -> None:
+    one = shop()
+    browser = one.browser()
+    await lived(one, browser)
+    await browser.visit(
+        browser.event("identify", token=identify_token("ann", one.clock(), recognised_s=0))
+    )
+    visitor = claims(browser)["sub"]
+    one.clock.now_s += 1_800
+
+    await browser.consent(*ALL)
+
+    assert claims(browser)["sub"] != visitor
+    assert profile(one, browser).interests == {}
 
 
 async def test_an_expired_sign_in_and_a_sign_out_leave_the_choice_as_it_is() -> None:
