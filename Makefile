@@ -44,12 +44,12 @@ components: $(VENV)/.dev
 	$(PIP) install --constraint constraints.txt --editable '.[components]'
 
 # What waits for nobody goes two at a time. Nodes and browsers go one by one: times are part of what
-# their tests see.
+# their tests see (tests/conftest.py says which those are; there are none in PURE).
 PURE := tests/decisions tests/snapshots
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report= $(PURE)
-	$(BIN)/python -m pytest $(PURE:%=--ignore=%) --cov --cov-append --cov-report=term:skip-covered
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not alone" --cov --cov-report=
+	$(BIN)/python -m pytest -m alone $(PURE:%=--ignore=%) --cov --cov-append --cov-report=term:skip-covered
 
 # What the last `make test` covered, file by file; CI, where no test is skipped, holds it.
 floors: $(VENV)/.dev

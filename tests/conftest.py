@@ -1,5 +1,5 @@
-"""What all tests share: Hypothesis profiles, and components that may be missing on a user's
-machine but not in CI."""
+"""What all tests share: Hypothesis profiles, components that may be missing on a user's machine but
+not in CI, and which tests wait for nobody, so that two may run at a time."""
 
 from __future__ import annotations
 
@@ -30,8 +30,25 @@ COMPONENTS = {
 }
 
 
+# What a test module that starts nodes, listens, or is sent signals has among its names.
+REAL = {"Node", "free_port", "signal", "socket", "subprocess"}
+
+
+def is_alone(item: pytest.Item) -> bool:
+    """Whether a test has to have the machine for itself: times are part of what it sees. Nothing in
+    the folders of `decisions` and `snapshots` does."""
+    if {"decisions", "snapshots"} & {*item.path.parts}:
+        return False
+    if {"end_to_end", "faults"} & {*item.path.parts} or item.get_closest_marker("needs"):
+        return True
+    return isinstance(item, pytest.Function) and not REAL.isdisjoint(vars(item.module))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Browser tests last: Playwright's loop in this thread must not meet other tests' loops."""
+    for item in items:
+        if is_alone(item):
+            item.add_marker("alone")
     items.sort(key=lambda item: "end_to_end" in item.path.parts)
 
 
