@@ -120,7 +120,7 @@ def create_services(
         erasures=erasures,
         limit=RateLimit(config.events_per_minute, config.max_clients, clock),
         callers=_callers(config, api_keys, oauth, proxies, counters, clock),
-        complaints=Complaints(counters, clock),
+        complaints=Complaints(counters, clock, verbatim=config.dev),
         connections=Connections(config.max_connections),
     )
 

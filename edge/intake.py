@@ -263,15 +263,19 @@ class Intake:
         """An id for a visitor who has none yet."""
         return self._new_id(now_s)
 
-    def agree(self, choice: Choice, who: Profile, now_s: float, tcf: str = "") -> None:
+    def agree(
+        self, choice: Choice, who: Profile, now_s: float, tcf: str = "", denied: int = 0
+    ) -> None:
         """Writes who chose what, when, how, to which text; whatever is granted: it proves that.
-        who: NOBODY where no id is. tcf: the TC string it came as."""
+        who: NOBODY where no id is. tcf: the TC string it came as. denied: the purposes that a
+        signal takes away."""
         visitor = customer = ""
         if (serving := self._served.current) and who.visitor:
             visitor = row_key(serving.program.key_salt, who.visitor)
             if who.customer and is_authenticated(who, now_s):
                 customer = f"{who.customer:016x}"
-        self._sink.put(ConsentRows(self._trail, choice, now_s, visitor, customer, tcf))
+        rows = ConsentRows(self._trail, choice, now_s, visitor, customer, tcf, denied)
+        self._sink.put(rows)
 
     def row_id(self) -> str:
         """An id for a row whose decision leaves without an `x`."""

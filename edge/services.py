@@ -6,6 +6,7 @@ Complaints says what went wrong inside without saying it ten thousand times a se
 from __future__ import annotations
 
 import logging
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -35,10 +36,14 @@ _LOG = logging.getLogger("edgewise")
 
 
 class Complaints:
-    """Errors that must not fall through to a visitor: counted always, logged once a minute each."""
+    """Errors that must not fall through to a visitor: counted always, logged once a minute each, by
+    type and place alone. What an error says may be about a visitor: an id, a cookie, a product."""
 
-    def __init__(self, metrics: Metrics, clock: Callable[[], float]) -> None:
-        self._metrics = metrics
+    def __init__(
+        self, metrics: Metrics, clock: Callable[[], float], *, verbatim: bool = False
+    ) -> None:
+        """verbatim: whether what they say is logged, too; on a developer's machine it is."""
+        self._metrics, self._verbatim = metrics, verbatim
         self._said: TTLCache[tuple[str, str], bool] = TTLCache(256, SILENCE_S, timer=clock)
 
     def about(self, where: str, error: BaseException) -> None:
@@ -47,7 +52,21 @@ class Complaints:
         kind = (where, type(error).__name__)
         if kind not in self._said:
             self._said[kind] = True
-            _LOG.error("%s failed and was answered without: %r", where, error, exc_info=error)
+            told = error if self._verbatim else None
+            _LOG.error(
+                "%s failed and was answered without: %s", where, _placed(error), exc_info=told
+            )
+
+
+def _placed(error: BaseException) -> str:
+    """Types and lines of code: of what an error came of first, then its own."""
+    found = ""
+    came_of = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if came_of is not None:
+        found = _placed(came_of) + "\nwhich led to "
+    return found + "\n".join(
+        [type(error).__name__, *map(str.rstrip, traceback.format_tb(error.__traceback__))]
+    )
 
 
 @dataclass(frozen=True, slots=True)

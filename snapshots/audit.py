@@ -33,6 +33,7 @@ class ConsentRow(msgspec.Struct, frozen=True, kw_only=True):
     grants: list[str] = []
     policy: str = ""
     how: str = ""
+    withheld: list[str] = []
     trail: str = ""
     number: int = 0
     before: str = ""
@@ -50,7 +51,8 @@ class TrailReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Agreement(msgspec.Struct, frozen=True, kw_only=True):
-    """One record and who it is proven to be of, by hashes. Times in seconds since the epoch."""
+    """One record and who it is proven to be of, by hashes. Times in seconds since the epoch.
+    withheld: what of the grants a signal of the browser took away just then."""
 
     trail: str
     number: int
@@ -59,6 +61,7 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
     grants: list[str]
     policy: str
     how: str
+    withheld: list[str]
     visitor: str
     customer: str
 
@@ -200,6 +203,7 @@ def _agreements(
                 grants=record.grants,
                 policy=record.policy,
                 how=record.how,
+                withheld=record.withheld,
                 visitor=who.visitor,
                 customer=who.customer,
             )

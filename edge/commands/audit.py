@@ -74,4 +74,6 @@ def _agreed(agreement: Agreement) -> str:
     what = ", ".join(agreement.grants) or "nothing"
     text = f"text {agreement.policy!r}" if agreement.policy else "a text without a version"
     place = f"record {agreement.number} of {agreement.trail}"
+    if agreement.withheld:
+        what += f" (less {', '.join(agreement.withheld)}, by a signal)"
     return f"agreed {date(agreement.received)}: {what}, by {agreement.how}, to {text} ({place})"

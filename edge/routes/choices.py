@@ -46,7 +46,8 @@ def write(services: Services, scope: Scope, headers: dict[bytes, bytes], body: b
         cookies, who = services.reception.choose(choice, headers, services.served.current, fresh)
         services.metrics.count((CHOICES, "written" if is_logged else "limited"))
         if is_logged:
-            services.intake.agree(choice, who, now_s, asked.tcf or "")
+            denied = services.reception.terms.denied(headers)
+            services.intake.agree(choice, who, now_s, asked.tcf or "", denied)
     return _told(services, headers, choice, started_ns, cookies)
 
 

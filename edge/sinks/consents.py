@@ -22,10 +22,12 @@ _ID_BYTES = 16  # nobody finds the row by trying
 
 
 class Record(Row, frozen=True, omit_defaults=True, kw_only=True):
-    """What was chosen, when, how, to which text. trail, number: its place. before: the hash of the
-    record before. proof: the hash of the row that says by whom, "" where nobody is known."""
+    """What was chosen, when, how, to which text. withheld: what of it a signal took away in that
+    request. trail, number: its place. before: the hash of the record before. proof: the hash of the
+    row that says by whom, "" where nobody is known."""
 
     how: str = ""
+    withheld: list[str] = []
     trail: str = ""
     number: int = 0
     before: str = ""
@@ -36,6 +38,7 @@ class Agreed(Row, frozen=True, omit_defaults=True, kw_only=True):
     """The same, and by whom. tcf: the TC string it came as."""
 
     how: str = ""
+    withheld: list[str] = []
     tcf: str = ""
 
 
@@ -45,15 +48,24 @@ class ConsentRows:
     __slots__ = ("_made", "_row", "_trail", "_who")
 
     def __init__(
-        self, trail: Trail, choice: Choice, now_s: float, visitor: str, customer: str, tcf: str
+        self,
+        trail: Trail,
+        choice: Choice,
+        now_s: float,
+        visitor: str,
+        customer: str,
+        tcf: str,
+        denied: int = 0,
     ) -> None:
-        """visitor, customer: their hashes, "" for nobody."""
+        """visitor, customer: their hashes, "" for nobody. denied: the purposes that a signal takes
+        away of whatever is chosen."""
         told: dict[str, Any] = {
             "at": choice.at_s,
             "received": now_s,
             "grants": consent.names(choice.grants),
             "policy": choice.policy,
             "how": choice.how,
+            "withheld": consent.names(choice.grants & denied),
         }
         self._trail, self._row = trail, told
         who: dict[str, Any] = {"visitor": visitor, "customer": customer, "tcf": tcf}

@@ -110,7 +110,25 @@ class ObjectStore:
 
     def _put(self, path: str, data: bytes, mode: Literal["create", "overwrite"]) -> None:
         with self._answering(path):
-            obstore.put(self._open(), path, data, mode=mode, use_multipart=False)
+            try:
+                obstore.put(self._open(), path, data, mode=mode, use_multipart=False)
+            except AlreadyExistsError:
+                self._settle(path)  # who wrote it may have died before
+                raise
+            self._settle(path)
+
+    def _settle(self, path: str) -> None:
+        """What a bucket promises by its answer a folder does, too: a power cut takes back neither
+        the bytes nor the names that lead to them. Event files are deleted elsewhere after this."""
+        if self._folder is None:
+            return
+        file = self._folder / path
+        for place in (file, *file.parents[: len(Path(path).parts)]):
+            handle = os.open(place, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
 
     def _open(self) -> Any:
         if self._opened is None:

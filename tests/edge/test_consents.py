@@ -54,6 +54,18 @@ async def test_a_choice_leaves_who_chose_what_when_how_to_which_text() -> None:
     assert shop.rows()[0]["visitor"] == agreed["visitor"]  # the same id goes on
 
 
+async def test_a_choice_that_came_with_a_signal_says_what_that_took_away_of_it() -> None:
+    shop = Shop()
+    browser = shop.browser()
+    body = {"grants": ["functional", "marketing"], "how": "banner"}
+    for headers in ({"sec-gpc": "1"}, {}):
+        await browser.send("PUT", "/_ew/v1/consent", json=body, headers=headers)
+
+    withheld = [row.get("withheld") for row in shop.choices()]
+    assert withheld == [["marketing"], ["marketing"], None, None]
+    assert all(row["grants"] == ["functional", "marketing"] for row in shop.choices())
+
+
 async def test_a_refusal_of_a_stranger_is_a_record_of_nobody() -> None:
     shop = Shop()
     browser = shop.browser()

@@ -324,6 +324,26 @@ async def test_the_same_error_is_logged_once_a_minute(caplog: pytest.LogCaptureF
     assert shop.counted("edgewise_errors_total") == 3
 
 
+@pytest.mark.parametrize("dev", [False, True])
+async def test_an_error_is_logged_by_type_and_place_and_not_by_what_it_says(
+    dev: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    visitor = "01a2006b-7000-7000-8000-000000000001"
+    with caplog.at_level("ERROR"):
+        try:
+            try:
+                raise KeyError(visitor)
+            except KeyError as error:
+                raise ValueError(f"expected another, got {visitor}") from error
+        except ValueError as error:
+            Shop(dev=dev).services.complaints.about("visit", error)
+
+    assert "visit failed and was answered without: KeyError" in caplog.text
+    assert "which led to ValueError" in caplog.text
+    assert "test_routes.py" in caplog.text
+    assert (visitor in caplog.text) is dev
+
+
 async def test_a_websocket_is_left_unanswered() -> None:
     sent: list[Any] = []
 
