@@ -43,7 +43,9 @@ PROOFS = frozenset({CONSENT, AGREED})  # not a byte of them may be changed
 WHATEVER_IS_GRANTED = PROOFS | {ERASE}  # rows that need no grant, whatever they say of grants
 GATHERED = "consents-0-"  # how files of proofs begin; no process has the number 0
 MAX_GATHERED = 16 * 2**20  # bytes of rows that wait to be written
-OBEYED_S = 600.0  # by then every node knows of an erasure, and writes no more such rows
+# By then every node knows of an erasure and writes no more such rows: also one that was cut off
+# from the store, which operators are told long before, and then brings what it wrote meanwhile.
+OBEYED_S = 7 * DAY_S
 
 _ENCODER = msgspec.json.Encoder()
 

@@ -11,6 +11,7 @@ from decisions.compiling import compile_playbook
 from decisions.errors import PlaybookErrors, Problem
 from decisions.lint import outcomes, warnings
 from decisions.playbook import WrittenPlaybook
+from decisions.program import Program
 from edge.sarif import sarif
 
 
@@ -47,18 +48,21 @@ def run(arguments: argparse.Namespace) -> int:
 def look(folder: Path) -> tuple[WrittenPlaybook | None, tuple[Problem, ...]]:
     """The playbook, if it can be read, and every error; or its warnings, if there is none."""
     from snapshots.build import read_playbook
-    from snapshots.build.sources import FILE, read_sources
+    from snapshots.build.sources import FILE, check_bought, read_sources
 
     written: WrittenPlaybook | None = None
+    program: Program | None = None
     errors: list[Problem] = []
     try:
         written = read_playbook(folder)
-        compile_playbook(written)
+        program = compile_playbook(written)
     except PlaybookErrors as found:
         errors += found.problems
     try:
         if (folder / FILE).exists():
-            read_sources(folder)
+            sources = read_sources(folder)
+            if program is not None:
+                check_bought(sources, program.learning.events)
     except PlaybookErrors as found:
         errors += found.problems
     if errors:

@@ -6,13 +6,14 @@ calls them is written in `sources.yaml` and nowhere in the code.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from decisions.errors import PlaybookErrors, Position, Problem
+from decisions.findings import suggestion
 from snapshots.build.shapes import mismatches
 from snapshots.build.yaml12 import Document, load
 
@@ -153,6 +154,23 @@ def read_sources(folder: Path) -> Written:
     if problems := list(_meaningless(written)):
         raise PlaybookErrors(problems)
     return written
+
+
+def check_bought(written: Written, events: Iterable[str]) -> None:
+    """Raises PlaybookErrors for a word of `interests.bought` that is none of a playbook's events.
+    Nobody wrote the default: a playbook may have no such event."""
+    bought, known = written.sources.interests.bought, sorted(events)
+    problems = [
+        written.problem(
+            "unknown-event",
+            f'no signal of playbook.yaml is for "{word}"{suggestion(word, known)}',
+            *("interests", "bought", place),
+        )
+        for place, word in enumerate(bought)
+        if word not in known and tuple(bought) != BOUGHT
+    ]
+    if problems:
+        raise PlaybookErrors(problems)
 
 
 def _meaningless(written: Written) -> Iterator[Problem]:

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import ibis
 import pyarrow as pa
 
-from decisions.errors import PlaybookErrors, Position, Problem
+from decisions.errors import Position, Problem
 from decisions.events import KEY_FIELDS
 from decisions.lesson import MAX_WEIGHT, Learning
 from snapshots.build.ahead import given
@@ -35,7 +35,7 @@ from snapshots.build.eventrows import (
 )
 from snapshots.build.identity import visitor_keys
 from snapshots.build.interests import MAX_HALF_LIVES, faded, landmark_s, stride_s
-from snapshots.build.sources import BOUGHT, Written
+from snapshots.build.sources import Written, check_bought
 from snapshots.erased import Times
 from snapshots.errors import DataRefused
 from snapshots.eventfiles import EventFiles
@@ -101,24 +101,6 @@ def gains_of(learning: Learning, bought: Sequence[str]) -> Gains:
     return {field: adds for field, adds in found.items() if adds}
 
 
-def check_bought(learning: Learning, written: Written) -> None:
-    """Raises PlaybookErrors for a word of `interests.bought` that is no event of the playbook."""
-    bought = written.sources.interests.bought
-    known = sorted(learning.events)
-    problems = [
-        written.problem(
-            "unknown-event",
-            f"expected one of {', '.join(known) or 'no events'}, which playbook.yaml has signals "
-            f"for, got {word}",
-            *("interests", "bought", place),
-        )
-        for place, word in enumerate(bought)
-        if word not in learning.events and tuple(bought) != BOUGHT
-    ]
-    if problems:
-        raise PlaybookErrors(problems)
-
-
 def keys_of(learning: Learning, categories: Sequence[str]) -> tuple[str, ...]:
     """The interests there may be: the categories in their order, then what else rules name. Raises
     DataRefused for more than a membership can number."""
@@ -147,7 +129,7 @@ def learn(
     """
     if log is None:
         return Taught()
-    check_bought(learning, written)
+    check_bought(written, learning.events)
     keys, bought = keys_of(learning, categories), written.sources.interests.bought
     gains = gains_of(learning, bought)
     half_life_s = learning.half_life_s

@@ -74,6 +74,20 @@ def test_errors_of_every_file_go_to_stderr_with_carets(
     assert "sources.yaml:1:" in err
 
 
+def test_an_event_of_sources_that_no_signal_declares_is_found_before_a_build(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    example = Path(__file__).parent.parent.parent / "examples" / "grocer"
+    text = (example / "sources.yaml").read_text(encoding="utf-8")
+    (folder / "sources.yaml").write_text(
+        text.replace("top: 8}", "top: 8, bought: [purchase, purhcase]}"), encoding="utf-8"
+    )
+    code, _, err = checked(capsys, folder)
+    assert code == 1
+    assert 'is for "purhcase", did you mean purchase? [unknown-event]' in err
+    assert f"{' ' * 50}^^^^^^^^" in err
+
+
 def test_a_finding_beside_expressions_shows_its_line_too(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -176,11 +176,17 @@ def test_rows_of_who_is_forgotten_go_and_that_they_asked_stays() -> None:
     assert (told.rows, told.erased, len(told.removed), len(told.rewritten)) == (3, 3, 1, 1)
 
 
+def test_what_a_node_wrote_that_was_cut_off_for_days_goes_when_it_comes() -> None:
+    store = laid([row("a", 0.5, visitor=ANN), row("b", 0.5, visitor=BEN)])
+    told = retain(store, Ages(90), now_s=NOW_S, erased={int(ANN, 16): int(NOW_S - 7 * DAY_S)})
+    assert (sorted(kept(store)), told.erased) == (["b"], 1)
+
+
 def test_what_was_written_long_after_the_last_erasure_is_not_read_for_it() -> None:
     store = laid([row("a", 0.5, visitor=BEN)])
     (path,) = store.objects
     store.objects[path] = b"not readable"
-    asked_s = int(NOW_S - 2 * DAY_S)
+    asked_s = int(NOW_S - 9 * DAY_S)
     assert retain(store, Ages(90), now_s=NOW_S, erased={1: asked_s}).left == []
 
 
