@@ -64,6 +64,14 @@ def rehearse(
     return tuple(_Rehearsal(program, test).run(place, now_s) for place, test in enumerate(tests))
 
 
+def untaken(program: Program, given: Mapping[str, Any], now_s: float) -> tuple[Fault, ...]:
+    """What of nested facts means nothing to a program, whatever is granted: names it does not know,
+    values of another type, members that were never declared."""
+    told = _Rehearsal(program, PlaybookTest(expect={}, given=dict(given)))
+    told.refuse_what_is_dropped(now_s)
+    return tuple(told.faults)
+
+
 def moment_s(text: str, now_s: float, timezone: str = "UTC") -> float:
     """`-20m` from now, `2026-12-24` (its beginning) or `2026-12-24T18:00:00Z` in seconds.
 
@@ -91,9 +99,8 @@ class _Rehearsal:
 
     def run(self, place: int, now_s: float) -> Rehearsed:
         now_s = self._moment(self.test.now, now_s, "now") if self.test.now else now_s
-        given = dict(self._given(self.test.given, (), now_s))
+        given = self.refuse_what_is_dropped(now_s)
         grants, seen = self._grants(), self._seen(now_s)
-        self._refuse_what_is_dropped(given, now_s)
         differences = tuple(self._differences(given, grants, now_s, seen))
         return Rehearsed(place, self.test.name, differences, tuple(self.faults))
 
@@ -151,8 +158,10 @@ class _Rehearsal:
             return self._moment(value, 0.0, "given", *path)
         return value
 
-    def _refuse_what_is_dropped(self, given: Mapping[str, Any], now_s: float) -> None:
-        """Whatever is granted, a value of another type or an undeclared member gets nowhere."""
+    def refuse_what_is_dropped(self, now_s: float) -> dict[str, Any]:
+        """What is given, by attribute. Whatever is granted, an unknown name, a value of another
+        type or an undeclared member gets nowhere: those are faults."""
+        given = dict(self._given(self.test.given, (), now_s))
         taken = self.program.facts(given, EVERYTHING, now_s)
         for name, value in given.items():
             type_ = self.program.schema.attributes[name].type
@@ -164,7 +173,10 @@ class _Rehearsal:
                     if not isinstance(member, str) or member not in taken[name]:
                         known = self.program.schema.members.get(name, ())
                         what = f"unknown member {member} of {name} ({type_})"
+                        if (whole := f"{name}.{member}") in self.program.schema.attributes:
+                            what = f'expected "{whole}" as one name, got {member} inside {name}'
                         self._fault(what, str(member), known, "given", *name.split("."))
+        return given
 
     def _grants(self) -> int:
         for place, grant in enumerate(self.test.grants):

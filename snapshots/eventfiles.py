@@ -21,7 +21,7 @@ import msgspec
 import zstandard
 
 from decisions.events import SERVED
-from snapshots.errors import Malformed, StoreUnavailable
+from snapshots.errors import Malformed, StoreUnavailable, TooLarge
 from snapshots.store import Listed, Store, open_writable
 
 EVENTS = "events/"
@@ -133,12 +133,16 @@ class FolderEvents:
 
     def read(self, path: str) -> bytes:
         try:
-            return (self._folder / path).read_bytes()
+            with (self._folder / path).open("rb") as file:
+                data = file.read(MAX_FILE_BYTES + 1)
         except OSError as error:
             what = error.strerror or str(error)
             raise StoreUnavailable(
                 f"expected an event file, {what} - at {self._folder / path}"
             ) from error
+        if len(data) > MAX_FILE_BYTES:
+            raise TooLarge(f"expected at most {MAX_FILE_BYTES} bytes, got more - at {path}")
+        return data
 
 
 def open_events(where: str) -> EventFiles:

@@ -17,7 +17,7 @@ from decisions.engine import Decision
 from decisions.explain import sentences, why_not
 from decisions.facts import Facts
 from decisions.program import Program
-from decisions.rehearsal import moment_s
+from decisions.rehearsal import moment_s, untaken
 from decisions.schema import TIMESTAMP
 from edge.errors import SettingError
 from edge.published import Published, keys_in
@@ -109,7 +109,8 @@ def read_grants(text: str, place: str = "--grants") -> int:
 
 
 def read_facts(file: str | None, program: Program, now_s: float) -> dict[str, Any]:
-    """The nested facts of a YAML or JSON file, times in seconds. Raises SettingError."""
+    """The nested facts of a YAML or JSON file, times in seconds. What the program will not take of
+    them is told on stderr. Raises SettingError."""
     if file is None:
         return {}
     try:
@@ -124,6 +125,9 @@ def read_facts(file: str | None, program: Program, now_s: float) -> dict[str, An
     for attribute in program.schema.attributes.values():
         if attribute.type == TIMESTAMP:
             _in_seconds(facts, attribute.name, now_s, program.timezone)
+    for fault in untaken(program, facts, now_s):
+        where = ".".join(map(str, fault.path[1:]))
+        print(f"warning: {fault.message}: it is left out - at {file}: {where}", file=sys.stderr)
     return facts
 
 

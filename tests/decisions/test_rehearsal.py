@@ -245,7 +245,7 @@ def test_what_events_teach_may_be_given(
         ({"measures": {"spend": 1.0}}, "unknown attribute measures.spend, did you mean"),
         ({"measures": {"viewed": {"shoes": 1}}}, "expected measures.viewed to be of type int"),
         ({"lists": {"wishes": "4711"}}, "expected lists.wishes to be of type set"),
-        ({"interest": {"brand": {"acme": 50.0}}}, "unknown member brand of interest"),
+        ({"interest": {"brand": {"acme": 50.0}}}, 'expected "interest.brand" as one name'),
     ],
 )
 def test_what_no_measure_or_list_can_be_is_a_fault(

@@ -183,6 +183,28 @@ def test_decide_reads_facts_from_stdin_and_enters_experiments_with_a_unit(
 
 
 @pytest.mark.parametrize(
+    ("facts", "warning"),
+    [
+        ("interest: {brand: {acme: 60}}", "unknown member brand of interest (map<double>)"),
+        ("interst: {shoes: 9}", "unknown attribute interst.shoes, did you mean interest?"),
+        ("cart: {items: many}", "expected cart.items to be of type int"),
+        ("interest: {shoes: 9}", ""),
+    ],
+)
+def test_decide_warns_of_facts_that_it_leaves_out(
+    playbook: Path, tmp_path: Path, facts: str, warning: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "facts.yaml"
+    file.write_text(facts)
+
+    assert main(["decide", str(playbook), "--slot", "hero", "--facts", str(file)]) == 0
+
+    said = capsys.readouterr().err
+    assert warning in said
+    assert said.count("it is left out - at") == bool(warning)
+
+
+@pytest.mark.parametrize(
     ("words", "message"),
     [
         (["--slot", "nowhere"], "expected one of hero, got 'nowhere' - at --slot"),

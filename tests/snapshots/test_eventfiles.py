@@ -8,7 +8,7 @@ import pytest
 import zstandard
 
 from snapshots import eventfiles
-from snapshots.errors import Malformed, StoreUnavailable
+from snapshots.errors import Malformed, StoreUnavailable, TooLarge
 from snapshots.eventfiles import (
     FolderEvents,
     Logged,
@@ -145,6 +145,18 @@ def test_a_place_that_cannot_be_listed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match="expected an event file, No such file"):
         FolderEvents(tmp_path).read("gone.ndjson")
     assert open_events("s3://bucket/path").where == "s3://bucket/path"
+
+
+def test_a_file_that_no_node_wrote_is_not_read_to_its_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(eventfiles, "MAX_FILE_BYTES", 3)
+    (tmp_path / "a").write_bytes(b"123")
+    (tmp_path / "b").write_bytes(b"1234")
+    files = FolderEvents(tmp_path)
+    assert files.read("a") == b"123"
+    with pytest.raises(TooLarge, match="expected at most 3 bytes, got more - at b"):
+        files.read("b")
 
 
 @pytest.mark.parametrize(
