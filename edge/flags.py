@@ -2,7 +2,7 @@
 
 A slot is a flag whose value is what it shows; an experiment is one whose value is the variant's
 name. Nothing is read of a customer, and no value of the context, that the context does not grant.
-Protocol: OFREP 0.2, github.com/open-feature/protocol.
+Protocol: OFREP, github.com/open-feature/protocol.
 """
 
 from __future__ import annotations

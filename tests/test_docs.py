@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from decisions import compile_playbook
+from edge.cli import main
 from snapshots.build import read_playbook
 
 ROOT = Path(__file__).parent.parent
@@ -47,3 +48,12 @@ def test_the_first_rule_of_the_docs_does_what_they_say(name: str, tmp_path: Path
     decision = program.decide("hero", COFFEE, grants={"personalization"}, now=1_795_000_000.0)
     assert decision.rule == "my-first-rule"
     assert "coffee" in program.render(decision, program.facts(COFFEE, {"personalization"}))
+
+
+def test_the_page_on_checks_shows_what_check_says_of_the_example(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["check", str(ROOT / "examples" / "grocer")]) == 0
+    said = capsys.readouterr().out
+    page = (ROOT / "docs" / "checks.md").read_text(encoding="utf-8")
+    assert said in page, f"docs/checks.md shows something else than {said}"
