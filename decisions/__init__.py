@@ -26,6 +26,7 @@ Read in this order; a module imports only from the ones above it:
     lesson        a visit's events in, one new profile out
     learn         a visit begins, a rule was seen, somebody signs in: a new profile
     runs          cells of measures as few numbers, and back
+    marks         cells of different things as numbers and three bytes each, and back
     tight         lists of numbers as few bytes, and back
     base64url     bytes as characters, in one spelling
     compact       the profile as claims of the ledger's integers

@@ -26,7 +26,7 @@ from decisions.rules.syntax import (
     Unary,
     children,
 )
-from decisions.schema import Schema
+from decisions.schema import Attribute, Schema
 from decisions.shadows import implies
 
 CONSTANT, IMPOSSIBLE = "constant-condition", "impossible-value"
@@ -65,7 +65,7 @@ def _certain(expr: Expr, schema: Schema) -> Iterator[Certainty]:
                 CONSTANT, f"this compares a thing with itself: {_word(is_true)}", expr.at
             )
         case _ if (predicate := leaf(expr, schema)) is not None:
-            yield from _of_domain(predicate, expr)
+            yield from _of_domain(predicate, expr, schema.attributes[predicate.attribute])
         case _:
             yield from _broken(expr)
 
@@ -111,12 +111,12 @@ def _bare(expr: Expr) -> tuple[object, ...]:
     )
 
 
-def _of_domain(predicate: Predicate, expr: Expr) -> Iterator[Certainty]:
+def _of_domain(predicate: Predicate, expr: Expr, attribute: Attribute) -> Iterator[Certainty]:
     """What follows from what the attribute can be at all."""
-    everything = domain(predicate)
+    everything = domain(predicate, attribute)
     if everything is None:
         return
-    name, values = _called(predicate), said(predicate.attribute)
+    name, values = _called(predicate), said(predicate.attribute, attribute)
     if implies(everything, predicate):
         yield Certainty(CONSTANT, f"every {name} is like this: it is {values}", expr.at)
     elif implies(everything, opposite(predicate)):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from typing import Annotated, Any, TypeAlias
 
@@ -17,9 +17,10 @@ import msgspec
 
 from decisions.base64url import decode64, encode64
 from decisions.errors import ProfileError
-from decisions.ledger import UNKNOWN, Dictionary, Numbering
+from decisions.ledger import Dictionary, Numbering
 from decisions.lesson import MAX_WEIGHT
-from decisions.profile import NO_CART, VIEW_BYTES, Cart, Line, Measured, Profile, Session
+from decisions.marks import bytes_of, marked, rows_of, tallied
+from decisions.profile import NO_CART, VIEW_BYTES, Cart, Cells, Line, Measured, Profile, Session
 from decisions.runs import age, cells_of, runs
 from decisions.tight import loose, tight
 
@@ -72,6 +73,8 @@ class Packed(msgspec.Struct, frozen=True, array_like=True):
     products: Things = []  # of each line
     tight: Annotated[bytes, msgspec.Meta(max_length=1_024)] = b""  # `tightened`, or nothing
     recognised: Numbers = []  # for how many seconds from seen_ms; or nothing
+    distinct: Measures = []  # [id, its key's id + 1 or 0, *how many] as `runs` has cells
+    marks: Hashes = ""  # of all of these, 3 bytes each
 
 
 class _Numbers(msgspec.Struct, frozen=True, array_like=True):
@@ -119,6 +122,7 @@ def pack(profile: Profile, names: Dictionary) -> Packed:
         for number, seen in zip(*_numbered(profile.caps, names.rules), strict=True):
             caps.append([number, *[age(base_s, at_s) for at_s in seen]])
     customer, recent = profile.customer, profile.recent
+    distinct = [*rows_of(profile.distinct, names.distinct, names.keys)] if profile.distinct else ()
     return Packed(
         seen_ms,
         max(0, seen_ms - round(profile.at_s * 1000)),
@@ -135,7 +139,9 @@ def pack(profile: Profile, names: Dictionary) -> Packed:
         _text(customer.to_bytes(8, "big")) if customer else "",
         profile.authenticated_until_s - base_s if customer else 0,
         held,
-        _packed_measures(profile, names, base_s) if profile.measures else [],
+        _in_runs(rows_of(profile.measures, names.measures, names.keys), base_s)
+        if profile.measures
+        else [],
         _flat(*_numbered(profile.preferences, names.keys)) if profile.preferences else [],
         *_packed_lists(profile, names),
         [session.campaign] if session is not None and session.campaign else [],
@@ -144,6 +150,10 @@ def pack(profile: Profile, names: Dictionary) -> Packed:
         recognised=[max(0, profile.recognised_until_s - base_s)]
         if customer and profile.recognised_until_s
         else [],
+        distinct=_in_runs([(ids, tallied(cells)) for ids, cells in distinct], base_s)
+        if distinct
+        else [],
+        marks=_text(bytes_of(distinct)) if distinct else "",
     )
 
 
@@ -154,16 +164,8 @@ def _packed_lists(profile: Profile, names: Dictionary) -> tuple[list[int], list[
     return _flat(numbers, [len(things) for things in lists]), [*chain(*lists)]
 
 
-def _packed_measures(profile: Profile, names: Dictionary, base_s: int) -> list[list[int]]:
-    packed: list[list[int]] = []
-    for name, keyed in profile.measures.items():
-        if (number := names.measures.number(name)) is None:
-            continue
-        for key, cells in keyed.items():
-            of_key = names.keys.number(key) if key else -1
-            if of_key is not None:
-                packed += ([number, of_key + 1, *run] for run in runs(cells, base_s))
-    return packed
+def _in_runs(rows: Iterable[tuple[list[int], Cells]], base_s: int) -> list[list[int]]:
+    return [[*ids, *run] for ids, cells in rows for run in runs(cells, base_s)]
 
 
 def _numbered(keyed: Mapping[str, Any], kind: Numbering) -> tuple[list[int], list[Any]]:
@@ -219,10 +221,13 @@ def unpack(raw: Packed | list[Any] | bytes, names: Dictionary, visitor: str = ""
         recent=_events(raw.recent),
         customer=int.from_bytes(customer, "big"),
         authenticated_until_s=base_s + raw.authenticated_s if customer else 0,
-        measures=_measures(raw.measures, base_s, names) if raw.measures else {},
+        measures=_measures(raw.measures, base_s, names.measures, names) if raw.measures else {},
         preferences=_pairs(raw.preferences, names.keys) if raw.preferences else {},
         lists=_lists(raw, names) if raw.listed or raw.things else {},
         recognised_until_s=base_s + raw.recognised[0] if customer and raw.recognised else 0,
+        distinct=marked(_measures(raw.distinct, base_s, names.distinct, names), _bytes(raw.marks))
+        if raw.distinct or raw.marks
+        else {},
     )
 
 
@@ -253,15 +258,16 @@ def _lists(raw: Packed, names: Dictionary) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _measures(rows: list[list[int]], base_s: int, names: Dictionary) -> dict[str, Measured]:
+def _measures(
+    rows: list[list[int]], base_s: int, kind: Numbering, names: Dictionary
+) -> dict[str, Measured]:
     found: dict[str, Measured] = {}
     for row in rows:
         if len(row) < 4 or len(row) == 5:
             raise ProfileError(f"expected a measure of 4, or 6 numbers and more, got {len(row)}")
         number, key, *run = row
-        name = names.measures.names.get(number) or _stranger(number, names.measures)
-        word = "" if not key else names.keys.names.get(key - 1) or _stranger(key - 1, names.keys)
-        keyed = found.setdefault(name, {})
+        keyed = found.setdefault(kind.name(number), {})
+        word = names.keys.name(key - 1) if key else ""
         keyed[word] = (*cells_of(run, base_s), *keyed.get(word, ()))
     return found
 
@@ -300,21 +306,13 @@ def _named(numbers: list[int], values: list[Any], kind: Numbering) -> dict[str, 
         raise ProfileError(f"expected pairs of numbers, got {len(numbers) + len(values)} numbers")
     names = kind.names
     found = {
-        names.get(number) or _stranger(number, kind): value
+        names.get(number) or kind.stranger(number): value
         for number, value in zip(numbers, values)  # noqa: B905 # as many of both
     }
     if len(found) != len(numbers):
         twice = next(number for number in numbers if numbers.count(number) > 1)
         raise ProfileError(f"expected each number once, got {twice} twice")
     return found
-
-
-def _stranger(number: int, kind: Numbering) -> str:
-    """What stands for a number without a name of this kind: one that this edge does not know."""
-    if number < len(kind.dictionary):
-        name = kind.dictionary[number]
-        raise ProfileError(f"expected a number of {kind.prefix!r}, got {number}: {name!r}")
-    return f"{UNKNOWN}{number}"
 
 
 def _bytes(text: str) -> bytes:

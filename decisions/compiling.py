@@ -32,6 +32,7 @@ from decisions.ledger import (
     KEY,
     LAYER,
     LIST,
+    MARKED,
     MEASURE,
     RULE,
     TRAFFIC,
@@ -40,6 +41,7 @@ from decisions.ledger import (
     first_ledger,
 )
 from decisions.lesson import Entry, Gain, Learning, Wish
+from decisions.measures import DISTINCT
 from decisions.measuring import measure_of
 from decisions.playbook import Experiment, Settings, SlotDecl, WrittenPlaybook, duration_s
 from decisions.program import Program
@@ -219,11 +221,13 @@ def _fields(
 def _names(learning: Learning) -> list[str]:
     """What needs a number: interest keys, events, rules that are capped or held, measures and
     lists."""
+    marked = {name for name, each in learning.measures.items() if each.kind == DISTINCT}
     kinds = (
         (KEY, learning.known),
         (COUNTER, learning.events),
         (RULE, {*learning.caps, *learning.held}),
-        (MEASURE, learning.measures),
+        (MEASURE, learning.measures.keys() - marked),
+        (MARKED, marked),
         (LIST, {entry.list for entries in learning.entries.values() for entry in entries}),
     )
     return [prefix + name for prefix, names in kinds for name in sorted(names)]

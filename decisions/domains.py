@@ -11,7 +11,7 @@ from decisions.clock import DAYS
 from decisions.events import KEY_FIELDS
 from decisions.lesson import MAX_VIEWED
 from decisions.predicates import OneOf, Predicate, Span, Within
-from decisions.schema import INTEREST
+from decisions.schema import INTEREST, Attribute
 
 WORDS: dict[str, tuple[str, ...]] = {
     "time.weekday": DAYS,
@@ -34,17 +34,17 @@ BOUNDS: dict[str, tuple[int, int | None]] = {  # of an attribute, or of the valu
     "purchases.weeks": (0, None),
     "purchases.weekday": (0, None),
 }
-_SCORES = "scores."
+_SCORES, _MEASURES = "scores.", "measures."
 _SCORE = (0, 1)  # what the builder cuts them to
 
 
-def domain(predicate: Predicate) -> Predicate | None:
+def domain(predicate: Predicate, attribute: Attribute | None = None) -> Predicate | None:
     """The predicate that every value passes of what `predicate` is about; None if any value may
-    come."""
+    come. attribute: as the playbook declares it, for bounds that it alone knows."""
     name = predicate.attribute
     if (words := WORDS.get(name)) is not None:
         return OneOf(name, words)
-    bounds = _bounds(name)
+    bounds = _bounds(name, attribute)
     if bounds is None or not isinstance(predicate, Within):
         return None
     low, high = bounds
@@ -52,16 +52,18 @@ def domain(predicate: Predicate) -> Predicate | None:
     return Within(name, predicate.key, (span,), False, predicate.zero)
 
 
-def said(name: str) -> str:
+def said(name: str, attribute: Attribute | None = None) -> str:
     """A domain in words, "" for none: `one of mon, tue, …`, `0 to 100`."""
     if (words := WORDS.get(name)) is not None:
         return f"one of {', '.join(words)}"
-    bounds = _bounds(name)
+    bounds = _bounds(name, attribute)
     if bounds is None:
         return ""
     low, high = bounds
     return f"{low} or more" if high is None else f"{low} to {high}"
 
 
-def _bounds(name: str) -> tuple[int, int | None] | None:
+def _bounds(name: str, attribute: Attribute | None) -> tuple[int, int | None] | None:
+    if attribute is not None and name.startswith(_MEASURES) and attribute.zero:
+        return 0, attribute.most or None
     return _SCORE if name.startswith(_SCORES) else BOUNDS.get(name)

@@ -31,9 +31,9 @@ def fit(
     aim, limit: bytes. encoded: `binary`, for claims that nobody reads as JSON. Above the aim,
     they are `tightened`, if that is shorter. Then interests beyond KEEP_INTERESTS and views
     beyond KEEP_VIEWS go. Above the limit go half of what was kept, all views, what is held,
-    lists, measures, lines of the cart (their pieces and value stay in it), caps, counts, and at
-    last everything but the visit itself, the cart, the sign-in and the last event ids, which take
-    less than 250 bytes.
+    lists, measures (those of different things first), lines of the cart (their pieces and value
+    stay in it), caps, counts, and at last everything but the visit itself, the cart, the sign-in
+    and the last event ids, which take less than 250 bytes.
     """
     packed = pack(profile, names)
     raw = encoded(packed)
@@ -74,6 +74,9 @@ def _needy(profile: Profile) -> Iterator[Profile]:
         yield smaller
     for name in list(profile.lists):  # what was added to longest ago goes first
         smaller = _replace(smaller, lists=_but(smaller.lists, name))
+        yield smaller
+    for name in list(profile.distinct):  # the same
+        smaller = _replace(smaller, distinct=_but(smaller.distinct, name))
         yield smaller
     for name in list(profile.measures):  # what was counted longest ago goes first
         smaller = _replace(smaller, measures=_but(smaller.measures, name))

@@ -193,6 +193,7 @@ _IMPERSONAL: dict[str, Any] = {
         "counts",
         "session",
         "measures",
+        "distinct",
         "preferences",
         "lists",
         "customer",
@@ -217,8 +218,9 @@ def _without(profile: Profile, sensitive: frozenset[str], strangers_too: bool) -
         changes["interests"] = interests
     if len(preferences := kept(profile.preferences)) < len(profile.preferences):
         changes["preferences"] = preferences
-    if any(len(kept(keyed)) < len(keyed) for keyed in profile.measures.values()):
-        changes["measures"] = {name: kept(keyed) for name, keyed in profile.measures.items()}
+    for field, measures in (("measures", profile.measures), ("distinct", profile.distinct)):
+        if any(len(kept(keyed)) < len(keyed) for keyed in measures.values()):
+            changes[field] = {name: kept(keyed) for name, keyed in measures.items()}
     session = profile.session
     if session and len(views := kept(session.views)) < len(session.views):
         changes["session"] = _replace(session, views=views)

@@ -14,14 +14,14 @@ from hashlib import blake2b
 
 import msgspec
 
-from decisions.errors import ProgramError
+from decisions.errors import ProfileError, ProgramError
 from decisions.experiments import BUCKETS, Runs, remapped, shares
 
 FORMAT = 1
 
 # What a dictionary name stands for: the key of an interest, an event's counter, a capped rule, a
-# measure, a list.
-KEY, COUNTER, RULE, MEASURE, LIST = "k/", "c/", "r/", "m/", "l/"
+# measure, a list, a measure that counts different things.
+KEY, COUNTER, RULE, MEASURE, LIST, MARKED = "k/", "c/", "r/", "m/", "l/", "d/"
 LAYER = "layer/"  # the traffic map of a layer lies in `maps` under this prefix
 TRAFFIC = "traffic/"  # the traffic map of an experiment without one
 VARIANTS = "variants/"  # the variant map of an experiment
@@ -111,6 +111,18 @@ class Numbering:
         number = self.numbers.get(name)
         return int(name[1:]) if number is None and name[:1] == UNKNOWN else number
 
+    def name(self, number: int) -> str:
+        """The name of a number, or what stands for it. Raises ProfileError."""
+        return self.names.get(number) or self.stranger(number)
+
+    def stranger(self, number: int) -> str:
+        """What stands for a number that this edge does not know. Raises ProfileError for the number
+        of a name of another kind."""
+        if number < len(self.dictionary):
+            name = self.dictionary[number]
+            raise ProfileError(f"expected a number of {self.prefix!r}, got {number}: {name!r}")
+        return f"{UNKNOWN}{number}"
+
 
 class Dictionary(tuple[str, ...]):
     """The names of a ledger in the order of their numbers; sorted by kind when first asked."""
@@ -139,6 +151,11 @@ class Dictionary(tuple[str, ...]):
     def lists(self) -> Numbering:
         """What things are listed in."""
         return Numbering(LIST, self)
+
+    @functools.cached_property
+    def distinct(self) -> Numbering:
+        """What counts different things. Not among `measures`: a mark is never read as a number."""
+        return Numbering(MARKED, self)
 
 
 NO_NAMES = Dictionary()

@@ -17,7 +17,7 @@ from decisions.cart import changed, is_kept
 from decisions.consent import FUNCTIONAL, NEED_AN_ID, PERSONALIZATION, SENSITIVE
 from decisions.events import Event
 from decisions.interest import HALF_LIFE_S, fade
-from decisions.measures import Measure, counted
+from decisions.measures import DISTINCT, Measure, counted, met
 from decisions.profile import VIEW_BYTES, Measured, Profile, moment
 
 MAX_INTERESTS = 24  # the weakest go first; a cookie of the aimed size holds about as many
@@ -102,6 +102,7 @@ class Lesson:
     __slots__ = (
         "_cart",
         "_counts",
+        "_distinct",
         "_grants",
         "_has_learnt",
         "_learning",
@@ -125,6 +126,7 @@ class Lesson:
         self._weights: dict[str, float] | None = None
         self._views: dict[str, bytes] | None = None
         self._measures: dict[str, Measured] | None = None
+        self._distinct: dict[str, Measured] | None = None
         self._preferences: dict[str, int] | None = None
         self._lists: dict[str, tuple[str, ...]] | None = None
 
@@ -188,6 +190,8 @@ class Lesson:
             changes["session"] = _replace(before.session, views=self._views)
         if self._measures is not None:
             changes["measures"] = self._measures
+        if self._distinct is not None:
+            changes["distinct"] = self._distinct
         if self._preferences is not None:
             changes["preferences"] = self._preferences
         if self._lists is not None:
@@ -226,8 +230,6 @@ class Lesson:
         """Each measure that this event counts for; keys as interests have them."""
         learning, session = self._learning, self._profile.session
         session_s = session.started_s if session is not None else None
-        if (measures := self._measures) is None:
-            measures = self._measures = self._profile.measures.copy()
         for name in learning.measuring[event.type]:
             measure = learning.measures[name]
             key = event.key(measure.per) if measure.per else ""
@@ -235,8 +237,25 @@ class Lesson:
                 key not in learning.known or learning.is_withheld(key, self._grants)
             ):
                 continue
+            if measure.kind == DISTINCT:
+                self._meet(name, measure, event, session_s)
+                continue
+            if (measures := self._measures) is None:
+                measures = self._measures = self._profile.measures.copy()
             kept = measures.pop(name, {})  # what was counted last comes last
             measures[name] = counted(measure, kept, event, self._now, session_s)
+
+    def _meet(self, name: str, measure: Measure, event: Event, session_s: int | None) -> None:
+        """A thing that is counted once. Nothing of a sensitive category is, not even with its
+        opt-in: a mark does not tell what it is of, when that is taken back."""
+        thing = event.key(measure.field)
+        if not thing or not self._learning.sensitive.isdisjoint(_about(event)):
+            return
+        if (distinct := self._distinct) is None:
+            distinct = self._distinct = self._profile.distinct.copy()
+        mark = hashed(thing) % 2 ** (8 * VIEW_BYTES)
+        kept = distinct.pop(name, {})  # what was counted last comes last
+        distinct[name] = met(measure, kept, event, mark, self._now, session_s)
 
     def _prefer(self, event: Event) -> None:
         """What the visitor declares comes last, and in place of what they declared before."""
@@ -260,8 +279,7 @@ class Lesson:
             lists = self._lists = self._profile.lists.copy()
         for name, field, keep, adds in self._learning.entries[event.type]:
             thing = event.key(field)
-            about = (thing, event.item, event.category, event.brand)
-            if not thing.isprintable() or not thing or not sensitive.isdisjoint(about):
+            if not thing.isprintable() or not thing or not sensitive.isdisjoint(_about(event)):
                 continue
             others = [one for one in lists.pop(name, ()) if one != thing]
             if adds and is_kept(thing):
@@ -286,6 +304,11 @@ class Lesson:
         views[event.category] = seen
         if len(views) > MAX_VIEWED:
             del views[next(iter(views))]
+
+
+def _about(event: Event) -> tuple[str, str, str]:
+    """What an event is about: any of it may be sensitive."""
+    return event.item, event.category, event.brand
 
 
 def hashed(text: str) -> int:

@@ -9,7 +9,7 @@ from decisions import consent
 from decisions.events import KEY_FIELDS, VALUE_FIELDS
 from decisions.findings import Findings, check_duration
 from decisions.lesson import MAX_LISTED
-from decisions.measures import Kind, Measure
+from decisions.measures import DISTINCT, MAX_MOST, MOST, Kind, Measure
 from decisions.playbook import MeasureDecl, duration_s
 from decisions.rules.parser import RESERVED as GRAMMAR
 from decisions.schema import DOUBLE, INT, MAP_DOUBLE, MAP_INT, SET, TIMESTAMP, Attribute
@@ -21,8 +21,12 @@ LISTS = "lists"
 MAX_LISTS = 8  # of a playbook: their things are words, which take room
 MAX_MEASURES = 32  # of a playbook; the cookie has room for a few
 SESSION = "session"
-_KINDS: tuple[Kind, ...] = ("count", "sum", "max", "last")
-_MEASURE_TYPES = {"count": (INT, MAP_INT), "last": (TIMESTAMP, "")}  # without and with `per`
+_KINDS: tuple[Kind, ...] = ("count", "sum", "max", "last", DISTINCT)
+_MEASURE_TYPES = {  # without and with `per`
+    "count": (INT, MAP_INT),
+    DISTINCT: (INT, MAP_INT),
+    "last": (TIMESTAMP, ""),
+}
 
 
 def measured(findings: Findings) -> list[Attribute]:
@@ -42,6 +46,7 @@ def measured(findings: Findings) -> list[Attribute]:
                     consent.PERSONALIZATION,
                     zero=measure.kind != "last",
                     dimension=measure.per,
+                    most=measure.most if measure.kind == DISTINCT else 0,
                 )
             )
     return found
@@ -85,6 +90,7 @@ def measure_of(decl: MeasureDecl) -> Measure:
         per=decl.per,
         within_s=duration_s(decl.within) if decl.within not in ("", SESSION) else 0.0,
         session=decl.within == SESSION,
+        most=MOST if decl.most is None else decl.most,
     )
 
 
@@ -100,14 +106,7 @@ def _check_measure(findings: Findings, name: str, decl: MeasureDecl, *path: str 
         findings.add("bad-measure", f"expected one of {', '.join(_KINDS)}, got {got}", *path)
         return False
     (kind,) = given
-    events = {signal.on for signal in findings.written.settings.signals}
-    if kind in ("count", "last"):
-        if decl.of:
-            findings.add("bad-measure", f"expected no `of`: `{kind}` names the event", *path, "of")
-        _check_word(findings, "event", getattr(decl, kind), events, *path, kind)
-    else:
-        _check_word(findings, "event field", getattr(decl, kind), VALUE_FIELDS, *path, kind)
-        _check_word(findings, "event", decl.of, events, *path, "of")
+    _check_kind(findings, kind, decl, *path)
     if decl.per:
         _check_word(findings, "event field", decl.per, KEY_FIELDS, *path, "per")
     if decl.within not in ("", SESSION):
@@ -116,6 +115,25 @@ def _check_measure(findings: Findings, name: str, decl: MeasureDecl, *path: str 
         message = "expected neither `per` nor `within`: `last` is one moment"
         findings.add("bad-measure", message, *path)
     return len(findings.problems) == before
+
+
+def _check_kind(findings: Findings, kind: Kind, decl: MeasureDecl, *path: str | int) -> None:
+    """What is measured, of which event, and how many at most."""
+    events = {signal.on for signal in findings.written.settings.signals}
+    if kind in ("count", "last"):
+        if decl.of:
+            findings.add("bad-measure", f"expected no `of`: `{kind}` names the event", *path, "of")
+        _check_word(findings, "event", getattr(decl, kind), events, *path, kind)
+    else:
+        fields = KEY_FIELDS if kind == DISTINCT else VALUE_FIELDS
+        _check_word(findings, "event field", getattr(decl, kind), fields, *path, kind)
+        _check_word(findings, "event", decl.of, events, *path, "of")
+    if decl.most is not None and kind != DISTINCT:
+        message = f"expected no `most`: `{kind}` keeps no different things"
+        findings.add("bad-measure", message, *path, "most")
+    elif decl.most is not None and not 1 <= decl.most <= MAX_MOST:
+        message = f"expected a `most` of 1 to {MAX_MOST}, got {decl.most}"
+        findings.add("bad-measure", message, *path, "most")
 
 
 def _check_word(

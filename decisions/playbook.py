@@ -72,16 +72,19 @@ class Signal(_Written, frozen=True):
 
 
 class MeasureDecl(_Written, frozen=True):
-    """One of `count` and `last` (an event), `sum` and `max` (a field, `of` an event). per: a field
-    whose values are told apart. within: a duration or `session`."""
+    """One of `count` and `last` (an event), `sum`, `max` and `distinct` (a field, `of` an event).
+    per: a field whose values are told apart. within: a duration or `session`. most: how many
+    different things are kept, 16 if it is not there."""
 
     count: str = ""
     sum: str = ""
     max: str = ""
     last: str = ""
+    distinct: str = ""
     of: str = ""
     per: str = ""
     within: str = ""
+    most: int | None = None
 
 
 class ListDecl(_Written, frozen=True):

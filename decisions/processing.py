@@ -15,6 +15,8 @@ from decisions import consent
 from decisions.cart import MAX_LINES
 from decisions.conditions import tree_of
 from decisions.consent import FUNCTIONAL, PERSONALIZATION
+from decisions.lesson import Learning
+from decisions.measures import DISTINCT
 from decisions.playbook import MeasureDecl, Signal, WrittenPlaybook
 from decisions.program import Program
 from decisions.rules.syntax import Attr, Binary, Expr, Index, Literal, children
@@ -94,15 +96,21 @@ def _keeps(purpose: str, program: Program) -> Iterator[str]:
     elif purpose == "analytics":
         yield "a row for each event and each decision (event log)"
     elif purpose == "personalization":
-        yield "first visit, number of visits, session and its campaign (profile cookie)"
-        yield "how often each event happened (profile cookie)"
-        yield "interests, weighed and fading; those that were declared (profile cookie)"
-        if learning.measures or learning.entries:
-            yield "the measures and lists below (profile cookie)"
-        yield "a keyed hash of the customer, until when signed in and recognised (profile cookie)"
-        yield "segments, traits, scores and interests of customers (membership)"
+        yield from _keeps_personal(learning)
     elif purpose == "sensitive" and (learning.sensitive or program.schema.sensitive):
         yield "all of the above as far as it is about a sensitive value"
+
+
+def _keeps_personal(learning: Learning) -> Iterator[str]:
+    yield "first visit, number of visits, session and its campaign (profile cookie)"
+    yield "how often each event happened (profile cookie)"
+    yield "interests, weighed and fading; those that were declared (profile cookie)"
+    if learning.measures or learning.entries:
+        yield "the measures and lists below (profile cookie)"
+    if any(measure.kind == DISTINCT for measure in learning.measures.values()):
+        yield "3 bytes of a hash of each thing that a measure counts once (profile cookie)"
+    yield "a keyed hash of the customer, until when signed in and recognised (profile cookie)"
+    yield "segments, traits, scores and interests of customers (membership)"
 
 
 def _attributes(_: WrittenPlaybook, program: Program) -> Iterator[Use]:

@@ -82,9 +82,10 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     `interests` (key → weight) stand for. counts: event type → how often. caps: rule id → when it
     was seen, oldest first. preferences: key → the score that the visitor declared, which beats the
     interest that was inferred. lists: name → the last things, the newest last. measures: name →
-    what was measured. recent: 32-bit hashes of the last eight event ids. customer: the key of who
-    signed in, 0 for nobody; *authenticated* until `authenticated_until_s`, and after that
-    *recognised* until `recognised_until_s` (0: nobody said until when).
+    what was measured. distinct: the same of different things, with marks for numbers. recent:
+    32-bit hashes of the last eight event ids. customer: the key of who signed in, 0 for nobody;
+    *authenticated* until `authenticated_until_s`, and after that *recognised* until
+    `recognised_until_s` (0: nobody said until when).
     """
 
     visitor: str = ""
@@ -104,6 +105,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     preferences: dict[str, int] = {}
     lists: dict[str, tuple[str, ...]] = {}
     recognised_until_s: int = 0
+    distinct: dict[str, Measured] = {}
 
     @property
     def session_id(self) -> str:

@@ -32,7 +32,8 @@ class Attribute(msgspec.Struct, frozen=True):
 
     needs: bits of `consent.NEEDS`. zero: granted but unknown, it counts as 0 (for a map: each
     unknown key); otherwise a scalar is absent. dimension: the `sensitive_values` list whose words
-    taint its keys or values.
+    taint its keys or values. most: the highest that it, or the value of a key, can be; 0 where
+    nothing is known of that.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Attribute(msgspec.Struct, frozen=True):
     zero: bool = False
     dimension: str = ""
     html: bool = False
+    most: int = 0
 
 
 def _group(type_: str, needs: int, names: str, *, zero: bool = False) -> list[Attribute]:

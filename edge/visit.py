@@ -139,7 +139,8 @@ class Visit:
         if self.profile is not NOBODY:
             half_life_s = self.serving.learning.half_life_s
             sure |= profile_facts(self.profile, grants, self.now_s, half_life_s)
-            if self.profile.measures and grants & PERSONALIZATION:
+            has_measures = self.profile.measures or self.profile.distinct
+            if has_measures and grants & PERSONALIZATION:
                 sure |= measured(self.profile, self.serving.learning.measures, self.now_s)
         declared: dict[str, Any] = {}  # by the playbook, with types of its own
         if (member := self.member()) is not None:

@@ -53,6 +53,15 @@ def test_a_month_of_orders_of_a_hundred_dollars_is_thanked(program: Program) -> 
     assert promo(program, *orders) == "promo/delivery"
 
 
+def test_ten_products_of_a_week_without_a_heart_call_for_hearts(program: Program) -> None:
+    seen = [("product_view", str(n), "dairy", (30 - n) / 5) for n in range(10)]
+    assert promo(program, *seen[1:], *seen[1:]) == "promo/none"
+    assert promo(program, *seen) == "promo/hearts"
+    assert promo(program, *seen, ("wish", "3", "dairy", 0.0)) == "promo/none"
+    pills = [("product_view", f"pill {n}", "pharmacy", 0.0) for n in range(10)]
+    assert promo(program, *pills) == "promo/none"
+
+
 def looks(*days: float) -> list[tuple[str, str, str, float]]:
     return [("product_view", ROSES, "floral", day) for day in days]
 

@@ -16,6 +16,7 @@ from decisions.consent import NEEDS, PURPOSES
 from decisions.errors import PlaybookErrors, Position, Problem
 from decisions.events import KEY_FIELDS, VALUE_FIELDS
 from decisions.lint import WARNINGS
+from decisions.measures import MAX_MOST
 from decisions.playbook import PlaybookTest, Rule, SegmentDecl, Settings
 from decisions.schema import TYPES
 from snapshots.build.sources import Sources
@@ -44,6 +45,8 @@ _NARROWER: Mapping[tuple[str, str], dict[str, Any]] = {
     ("ListDecl", "of"): {"enum": sorted(KEY_FIELDS)},
     ("MeasureDecl", "sum"): {"enum": [*sorted(VALUE_FIELDS), ""]},
     ("MeasureDecl", "max"): {"enum": [*sorted(VALUE_FIELDS), ""]},
+    ("MeasureDecl", "distinct"): {"enum": [*sorted(KEY_FIELDS), ""]},
+    ("MeasureDecl", "most"): {"type": "integer", "minimum": 1, "maximum": MAX_MOST},
     ("MeasureDecl", "per"): {"enum": [*sorted(KEY_FIELDS), ""]},
     ("Goal", "value"): {"enum": [*sorted(VALUE_FIELDS), ""]},
     ("PlaybookTest", "grants"): {"type": "array", "items": {"enum": list(NEEDS)}},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import strategies as st
 
-from decisions.ledger import COUNTER, KEY, LIST, MEASURE, RULE, UNKNOWN, Dictionary
+from decisions.ledger import COUNTER, KEY, LIST, MARKED, MEASURE, RULE, UNKNOWN, Dictionary
 from decisions.profile import NO_CART, VIEW_BYTES, Cart, Line, Profile, Session
 
 NOW_S = 1_795_000_000.0
@@ -13,6 +13,7 @@ KEYS = tuple(f"category-{number}" for number in range(40))
 EVENTS = tuple(f"event-{number}" for number in range(20))
 MEASURES = tuple(f"measure-{number}" for number in range(6))
 LISTS = ("recent", "wishes")
+DISTINCT = ("looked_at", "brands")
 RULES = tuple(f"rule-{number}" for number in range(20))
 NAMES = Dictionary(
     (
@@ -21,6 +22,7 @@ NAMES = Dictionary(
         *(RULE + rule for rule in RULES),
         *(MEASURE + measure for measure in MEASURES),
         *(LIST + name for name in LISTS),
+        *(MARKED + name for name in DISTINCT),
     )
 )
 
@@ -93,5 +95,17 @@ profiles = st.builds(
             max_size=3,
         ),
         max_size=4,
+    ),
+    distinct=st.dictionaries(
+        st.sampled_from(DISTINCT) | unknown,
+        st.dictionaries(
+            st.just("") | keys,
+            st.lists(st.tuples(st.just(0) | times, st.integers(0, 2**24 - 1)), min_size=1).map(
+                tuple
+            ),
+            min_size=1,
+            max_size=2,
+        ),
+        max_size=2,
     ),
 )

@@ -270,7 +270,7 @@ def test_what_is_declared_is_what_is_learnt_by() -> None:
 @pytest.mark.parametrize(
     ("decl", "code", "says"),
     [
-        ({}, "bad-measure", "expected one of count, sum, max, last, got none"),
+        ({}, "bad-measure", "expected one of count, sum, max, last, distinct, got none"),
         ({"count": "purchase", "last": "purchase"}, "bad-measure", "got count and last"),
         ({"count": "purhase"}, "unknown-event", "did you mean purchase?"),
         ({"sum": "prize", "of": "purchase"}, "unknown-event-field", "did you mean price?"),

@@ -121,6 +121,15 @@ def test_fragments_are_those_that_read_something() -> None:
     assert keyed["promo/spring"].about == "interest.shoes"
 
 
+def test_what_a_measure_counts_once_is_told_with_how_it_is_kept() -> None:
+    looked_at = {"distinct": "item", "of": "product_view", "within": "7d", "most": 8}
+    told = uses("personalization", "measure", measures={"looked_at": looked_at})["looked_at"]
+    assert told.about == "distinct: item, of: product_view, within: 7d, most: 8"
+    kept = {each.purpose: each.keeps for each in record(measures={"m": looked_at}).purposes}
+    line = "3 bytes of a hash of each thing that a measure counts once (profile cookie)"
+    assert line in kept["personalization"]
+
+
 def test_a_purpose_that_the_site_does_not_ask_for_is_told_so() -> None:
     assert all(each.asked for each in record().purposes)
     found = {each.purpose: each.asked for each in record(purposes=["functional"]).purposes}

@@ -32,6 +32,7 @@ MEASURES = {
     "viewed": {"count": "product_view", "within": "20m"},
     "spent": {"sum": "price", "of": "purchase", "per": "category", "within": "100s"},
     "bought": {"last": "purchase"},
+    "looked": {"distinct": "item", "of": "product_view", "within": "15m"},
 }
 TAGS = {
     "abandoner": 'cart.items > 0 && now - cart.updated_at >= duration("15m")',
@@ -93,6 +94,7 @@ WHENS = [
     'local.date != "2026-11-19"',
     "local.hour + time.hour > 29",
     "measures.viewed > 1",
+    "measures.looked > 1",
     'measures.spent["shoes"] >= 3.0',
     'now - measures.bought < duration("11m")',
 ]
@@ -160,6 +162,7 @@ def visitors(draw: st.DrawFn) -> tuple[Profile, float]:
             "spent": {"shoes": tuple((at - at % 13, paid) for at, paid in cells)},
             "bought": {"": cells[-1:]},
         },
+        distinct={"looked": {"": tuple((at - at % 113, at % 5) for at, _ in cells)}},
     )
     return profile, now_s
 

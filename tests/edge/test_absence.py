@@ -39,11 +39,15 @@ MEASURES = {
     "looked": {"count": "product_view", "within": "1h", "per": "category"},
     "spent": {"sum": "price", "of": "purchase"},
     "bought": {"last": "purchase"},
+    "seen": {"distinct": "item", "of": "product_view"},
+    "brands": {"distinct": "brand", "of": "product_view", "per": "category"},
 }
 LEARNT = [
     rule("wished", "size(lists.wishes) > 0", show="hero/vip"),
     rule("looked", 'measures.looked["pharmacy"] > 0 || measures.spent > 9.0', show="hero/vip"),
     rule("viewed", '"a" in lists.viewed', slot="promo", show="promo/a"),
+    rule("seen", "measures.seen == 2", slot="promo", show="promo/b"),
+    rule("brands", 'measures.brands["pharmacy"] > 0', slot="promo", show="promo/a"),
     rule("carted", '"a" in cart.products || cart.lines > 2', slot="promo", show="promo/a"),
     rule("came", 'session.campaign != ""', slot="promo", show="promo/b"),
     rule("acme", 'interest.brand["brand 7"] > 0.0', slot="promo", show="promo/french"),

@@ -31,7 +31,7 @@ from edge.cookies import (
 from edge.keyring import KeyRing, key_of
 from edge.tokens import LEEWAY_S, Refusal, sign
 from tests.damage import damaged, within
-from tests.decisions.profiles import KEYS, NAMES, NOW_S, VISITOR, profiles
+from tests.decisions.profiles import DISTINCT, KEYS, NAMES, NOW_S, VISITOR, profiles
 
 NOW = int(NOW_S)
 KEY, OLD = key_of("2026-11", b"1" * 32), key_of("2025-11", b"2" * 32)
@@ -357,6 +357,14 @@ def test_what_was_looked_at_in_the_session_comes_on_top() -> None:
     cookie = JAR.write_profile(visiting, NAMES, NOW_S)
     assert f"it is {len(cookie.partition(b';')[0])} bytes" in HTTP_API
     assert JAR.profile(token(cookie), NAMES, NOW_S) == visiting
+
+
+def test_sixteen_different_things_of_a_week_come_on_top() -> None:
+    cells = tuple((NOW - 75_600 * (n // 2) - 9, 2**24 - 1 - n) for n in range(15, -1, -1))
+    looked_at = msgspec.structs.replace(FULL, distinct={DISTINCT[0]: {"": cells}})
+    cookie = JAR.write_profile(looked_at, NAMES, NOW_S)
+    assert f"makes it {len(cookie.partition(b';')[0])} bytes" in HTTP_API
+    assert JAR.profile(token(cookie), NAMES, NOW_S) == looked_at
 
 
 # The header.

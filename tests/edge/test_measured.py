@@ -41,6 +41,22 @@ async def test_a_window_fires_and_is_over() -> None:
     assert await browser.hero() != "<p>hero/busy</p>"
 
 
+async def test_different_products_are_counted_once_each_and_fall_with_the_window() -> None:
+    looked_at = {"distinct": "item", "of": "product_view", "within": "1h"}
+    rules = [rule("busy", "measures.looked_at >= 3", show="hero/busy")]
+    made = snapshot(measures={"looked_at": looked_at}, rules=rules, fragments=FRAGMENTS)
+    one = Shop(Served(made))
+    browser = one.browser()
+    await browser.consent("functional", "personalization")
+
+    for item in ("a", "b", "a", "b"):
+        shown = await browser.hero(browser.event("product_view", item=item))
+        assert shown != "<p>hero/busy</p>"
+    assert await browser.hero(browser.event("product_view", item="c")) == "<p>hero/busy</p>"
+    one.clock.now_s += 65 * 60
+    assert await browser.hero() != "<p>hero/busy</p>"
+
+
 async def test_sums_and_maxima_travel_in_the_cookie_and_in_the_log() -> None:
     one = shop()
     browser = one.browser()

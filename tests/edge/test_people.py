@@ -34,6 +34,7 @@ LISTS = {"viewed": {"add": "product_view"}, "wishes": {"add": "wish", "remove": 
 MEASURES = {
     "looked": {"count": "product_view", "within": "1h", "per": "category"},
     "spent": {"sum": "price", "of": "purchase"},
+    "wished": {"distinct": "item", "of": "wish"},
 }
 SIGNALS = [
     *SETTINGS["signals"],
