@@ -8,9 +8,11 @@ literal.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from decisions.domains import domain, said
+import msgspec
+
+from decisions.domains import SIZE, domain, said
 from decisions.errors import EvaluationError
 from decisions.leaves import MIRRORED, leaf, opposite
 from decisions.predicates import Predicate, Within
@@ -18,8 +20,11 @@ from decisions.rules.evaluator import compile_expr
 from decisions.rules.syntax import (
     Attr,
     Binary,
+    Call,
     Expr,
+    Index,
     Literal,
+    Macro,
     Name,
     Span,
     Ternary,
@@ -28,8 +33,10 @@ from decisions.rules.syntax import (
 )
 from decisions.schema import Attribute, Schema
 from decisions.shadows import implies
+from decisions.spans import compared
 
 CONSTANT, IMPOSSIBLE = "constant-condition", "impossible-value"
+_TESTING = ("all", "exists", "exists_one", "filter")  # macros of which the body is a condition
 
 
 class Certainty(NamedTuple):
@@ -48,15 +55,17 @@ def certainties(expr: Expr, schema: Schema) -> Iterator[Certainty]:
 
 def _certain(expr: Expr, schema: Schema) -> Iterator[Certainty]:
     match expr:
-        case Unary("!", operand):
-            yield from _certain(operand, schema)
-        case Binary("&&" | "||", left, right):
-            yield from _certain(left, schema)
-            yield from _certain(right, schema)
+        case Unary("!") | Binary("&&" | "||"):
+            for part in children(expr):
+                yield from _certain(part, schema)
         case Ternary(test, then, other):
             yield from _certain(test, schema)
             for branch in (then, other):
                 yield from certainties(branch, schema)
+        case Macro(kind, _, variable, body) if kind in _TESTING:
+            for each in certainties(_keyed(body, variable), schema):
+                named = each.what.replace(f'["{variable}"]', f"[{variable}]")
+                yield each._replace(what=named)
         case _ if _is_constant(expr):
             yield Certainty(CONSTANT, _outcome(expr), expr.at)
         case Binary(op, left, right) if op in MIRRORED and _bare(left) == _bare(right):
@@ -64,10 +73,47 @@ def _certain(expr: Expr, schema: Schema) -> Iterator[Certainty]:
             yield Certainty(
                 CONSTANT, f"this compares a thing with itself: {_word(is_true)}", expr.at
             )
-        case _ if (predicate := leaf(expr, schema)) is not None:
-            yield from _of_domain(predicate, expr, schema.attributes[predicate.attribute])
+        case _ if (tested := _tested(expr, schema)) is not None:
+            yield from _of_domain(tested[0], expr, schema.attributes[tested[1]])
         case _:
             yield from _broken(expr)
+
+
+def _keyed(expr: Any, variable: str) -> Any:
+    """The body of a macro with its variable for a key: what any value of a map can be, that of this
+    key can be."""
+    match expr:
+        case Index(_, Name(name)) if name == variable:
+            return msgspec.structs.replace(expr, index=Literal(variable))
+        case Macro(variable=inner) if inner == variable:
+            return expr  # the name stands for something else in there
+        case tuple():
+            return tuple(_keyed(part, variable) for part in expr)
+        case msgspec.Struct():
+            fields = {name: _keyed(getattr(expr, name), variable) for name in _parts(expr)}
+            return msgspec.structs.replace(expr, **fields)
+    return expr
+
+
+def _parts(expr: msgspec.Struct) -> list[str]:
+    return [name for name in expr.__struct_fields__ if name != "at"]
+
+
+def _tested(expr: Expr, schema: Schema) -> tuple[Predicate, str] | None:
+    """What a comparison asks of an attribute, or of how many members it has; and its name."""
+    if (predicate := leaf(expr, schema)) is not None:
+        return predicate, predicate.attribute
+    match expr:
+        case Binary(op, Literal(int(many)), Call("size") as call) if op in MIRRORED:
+            op = MIRRORED[op]
+        case Binary(op, Call("size") as call, Literal(int(many))) if op in MIRRORED:
+            pass
+        case _:
+            return None
+    match call:
+        case Call(_, None, (Attr(name),)) | Call(_, Attr(name)):
+            return Within(SIZE.format(name), None, compared(op, many), op == "!=", False), name
+    return None
 
 
 def _is_constant(expr: Expr) -> bool:
@@ -103,7 +149,7 @@ def _word(is_true: bool) -> str:
 
 def _bare(expr: Expr) -> tuple[object, ...]:
     """The expression without the places where it was written."""
-    own = [getattr(expr, name) for name in expr.__struct_fields__ if name != "at"]
+    own = [getattr(expr, name) for name in _parts(expr)]
     return (
         type(expr),
         *(part for part in own if isinstance(part, str | int | float | bool | None)),

@@ -27,6 +27,7 @@ BOUNDS: dict[str, tuple[int, int | None]] = {  # of an attribute, or of the valu
     "visitor.visits": (0, None),
     "session.seconds": (0, None),
     "session.views": (0, MAX_VIEWED),
+    "size(session.views)": (0, MAX_VIEWED),
     **dict.fromkeys(("interest", *(INTEREST + field for field in KEY_FIELDS)), (0, 100)),
     "counts": (0, None),
     "purchases.orders": (0, None),
@@ -35,6 +36,8 @@ BOUNDS: dict[str, tuple[int, int | None]] = {  # of an attribute, or of the valu
     "purchases.weekday": (0, None),
 }
 _SCORES, _MEASURES = "scores.", "measures."
+SIZE = "size({})"  # the name of how many members an attribute has
+_LISTED = SIZE.format("lists.")[:-1]
 _SCORE = (0, 1)  # what the builder cuts them to
 
 
@@ -64,6 +67,8 @@ def said(name: str, attribute: Attribute | None = None) -> str:
 
 
 def _bounds(name: str, attribute: Attribute | None) -> tuple[int, int | None] | None:
-    if attribute is not None and name.startswith(_MEASURES) and attribute.zero:
+    if attribute is not None and (
+        name.startswith(_LISTED) or (name.startswith(_MEASURES) and attribute.zero)
+    ):
         return 0, attribute.most or None
     return _SCORE if name.startswith(_SCORES) else BOUNDS.get(name)

@@ -72,7 +72,8 @@ def listed(findings: Findings) -> list[Attribute]:
             message = "expected two events, got one that adds and removes"
             findings.add("bad-list", message, *path, "remove")
         if len(findings.problems) == before:
-            found.append(Attribute(f"{LISTS}.{name}", SET, consent.PERSONALIZATION))
+            most = decl.keep
+            found.append(Attribute(f"{LISTS}.{name}", SET, consent.PERSONALIZATION, most=most))
     if len(settings.lists) > MAX_LISTS:
         message = f"expected at most {MAX_LISTS} lists, got {len(settings.lists)}"
         findings.add("too-many", message, "settings", LISTS)

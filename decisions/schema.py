@@ -32,8 +32,8 @@ class Attribute(msgspec.Struct, frozen=True):
 
     needs: bits of `consent.NEEDS`. zero: granted but unknown, it counts as 0 (for a map: each
     unknown key); otherwise a scalar is absent. dimension: the `sensitive_values` list whose words
-    taint its keys or values. most: the highest that it, or the value of a key, can be; 0 where
-    nothing is known of that.
+    taint its keys or values. most: the highest that it, or the value of a key, can be (of a set,
+    how many members); 0 where nothing is known of that.
     """
 
     name: str

@@ -17,7 +17,8 @@ from decisions.rules.parser import parse
 from decisions.schema import Attribute, schema_of
 
 SCHEMA = schema_of(
-    [Attribute("scores.propensity", "double")], members={"counts": {"read": 0}, "segments": {}}
+    [Attribute("scores.propensity", "double"), Attribute("lists.wishes", "set", most=5)],
+    members={"counts": {"read": 0}, "segments": {}},
 )
 
 
@@ -62,6 +63,17 @@ def told(text: str) -> list[tuple[str, str, str]]:
             IMPOSSIBLE,
             'no session.views["tea"] is like this: it is 0 to 8',
         ),
+        (
+            "size(session.views) > 8",
+            IMPOSSIBLE,
+            "no size(session.views) is like this: it is 0 to 8",
+        ),
+        (
+            "8 >= session.views.size()",
+            CONSTANT,
+            "every size(session.views) is like this: it is 0 to 8",
+        ),
+        ("size(lists.wishes) > 5", IMPOSSIBLE, "no size(lists.wishes) is like this: it is 0 to 5"),
         ("scores.propensity > 1.0", IMPOSSIBLE, "no scores.propensity is like this: it is 0 to 1"),
     ],
 )
@@ -84,6 +96,40 @@ def test_it_is_found_within_a_condition_and_its_place_is_shown(around: str) -> N
         (IMPOSSIBLE, "no time.hour is like this: it is 0 to 23", "time.hour > 23")
     ]
     assert told(around.format("1 == 1"))[0][2] == "1 == 1"
+
+
+@pytest.mark.parametrize("macro", ["exists", "all", "exists_one"])
+def test_it_is_found_for_whatever_key_a_macro_takes(macro: str) -> None:
+    for body in ("session.views[c] > 8", 'c == "tea" && (c in segments || session.views[c] > 8)'):
+        assert told(f"session.views.{macro}(c, {body})") == [
+            (IMPOSSIBLE, "no session.views[c] is like this: it is 0 to 8", "session.views[c] > 8")
+        ]
+    inner = "interest.exists(c, interest[c] > 100.0)"
+    assert told(f"session.views.{macro}(c, session.views[c] > 5 && {inner})") == [
+        (IMPOSSIBLE, "no interest[c] is like this: it is 0 to 100", "interest[c] > 100.0")
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "session.views.exists(c, session.views[c] > 5)",
+        "session.views.exists(c, true)",
+        'session.views.exists(c, c == "tea")',
+        "size(session.views) == 8",
+        "size(session.views) in [9]",
+        "size(cart.products) > 10",  # the site's server may name more
+        'size(page.path + "x") > 3',
+        "9 + 1 < size(session.views)",
+        "size(segments) > 100",
+        "size(session.views) + 1 > 8",
+        "size(page.path) > 3",
+        "size([1, 2]) > cart.items",
+        "counts.exists(c, counts[c] > 8)",
+    ],
+)
+def test_what_hangs_on_the_key_or_on_how_many_there_are_is_not(text: str) -> None:
+    assert told(text) == []
 
 
 def test_a_part_that_is_an_error_for_everybody_is_told() -> None:
@@ -166,4 +212,5 @@ def test_a_domain_is_said_in_words_or_not_known() -> None:
     assert set(BOUNDS) - set(SCHEMA.attributes) == {
         "purchases.orders", "purchases.lines", "purchases.weeks", "purchases.weekday",
         "interest.category", "interest.item", "interest.brand",
+        "size(session.views)",
     }  # fmt: skip
