@@ -61,6 +61,7 @@ Read in this order; a module imports only from the ones above it:
     conditions    each condition of an expression, and what it found
     explain       why a decision came out so, and why a rule did not take the slot
     plainly       the same, told to whom it is shown: in plain words, naming no rule
+    recommend     items at hand and items bought in, ranked items out
     silences      warnings, but for those that are silenced by name
     domains       what the value of an attribute can be at all
     certain       conditions that say the same of everybody

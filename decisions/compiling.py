@@ -13,6 +13,7 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
+from decisions.consent import AUTHENTICATED, PERSONALIZATION
 from decisions.declaring import Declared, declare
 from decisions.drafts import Draft, draft_rules
 from decisions.experiments import (
@@ -47,7 +48,7 @@ from decisions.playbook import Experiment, Settings, SlotDecl, WrittenPlaybook, 
 from decisions.program import Program
 from decisions.rules.checker import Typed
 from decisions.schema import INTEREST, Schema
-from decisions.tables import Goal, Head, Rule, Slot, SlotHead, Tag, encoded
+from decisions.tables import Goal, Head, Recommending, Rule, Slot, SlotHead, Tag, encoded
 from decisions.timed import Timed
 from decisions.tokens import compile_fragments
 
@@ -135,6 +136,7 @@ def _head(
         dictionary=grown.names,
         key_salt=grown.salt,
         holdout=_holdout(settings),
+        recommendations=_recommending(settings),
     )
 
 
@@ -143,6 +145,12 @@ def _holdout(settings: Settings) -> Holdout | None:
         return None
     end = max(1, round(out.share * BUCKETS / 100))
     return Holdout(out.name, out.unit, holdout_salt(out.name), end, out.skips == "rules")
+
+
+def _recommending(settings: Settings) -> Recommending | None:
+    if (declared := settings.recommendations) is None:
+        return None
+    return Recommending(PERSONALIZATION | (AUTHENTICATED if declared.needs else 0))
 
 
 def _learning(settings: Settings, drafts: Iterable[Draft], known: frozenset[str]) -> Learning:

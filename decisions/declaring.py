@@ -41,6 +41,8 @@ from decisions.schema import (
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _ATTRIBUTE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*")
+# least: of what one customer alone bought nothing may be told. keep: a part grows with it.
+RECOMMENDATION_BOUNDS = {"least": (2, 1_000), "keep": (1, 50)}
 _BUILT_IN = {attribute.name: attribute for attribute in BUILT_IN}
 
 
@@ -187,9 +189,13 @@ def _check_attribute(findings: Findings, decl: AttributeDecl, *path: str | int) 
     if decl.type not in TYPES:
         findings.unknown("type", decl.type, TYPES, *path, "type")
     _purposes(findings, decl.purpose, *path, "purpose")
-    if decl.needs not in {"", "authenticated"}:
-        message = f'expected needs to be "authenticated", got {decl.needs!r}'
-        findings.add("unknown-need", message, *path, "needs")
+    _check_needs(findings, decl.needs, *path, "needs")
+
+
+def _check_needs(findings: Findings, needs: str, *path: str | int) -> None:
+    if needs not in {"", "authenticated"}:
+        message = f'expected needs to be "authenticated", got {needs!r}'
+        findings.add("unknown-need", message, *path)
 
 
 def _merged(findings: Findings, own: Attribute, *path: str | int) -> Attribute:
@@ -228,6 +234,7 @@ def _check_settings(findings: Findings) -> None:
         _check_goal(findings, goal, events, "settings", "goals", name)
     _check_dimensions(findings)
     _check_holdout(findings)
+    _check_recommendations(findings)
     _check_consent_and_silence(findings)
     check_duration(findings, settings.interest.half_life, "settings", "interest", "half_life")
     if zone_of(settings) is None:
@@ -258,6 +265,18 @@ def _check_holdout(findings: Findings) -> None:
     if not 0 < holdout.share < 100:
         message = f"expected a percentage above 0 and below 100, got {holdout.share:g}"
         findings.add("bad-share", message, *path, "share")
+
+
+def _check_recommendations(findings: Findings) -> None:
+    if (declared := findings.written.settings.recommendations) is None:
+        return
+    path = ("settings", "recommendations")
+    check_duration(findings, declared.window, *path, "window")
+    _check_needs(findings, declared.needs, *path, "needs")
+    for name, (low, high) in RECOMMENDATION_BOUNDS.items():
+        if not low <= (got := getattr(declared, name)) <= high:
+            message = f"expected {low} to {high}, got {got}"
+            findings.add("out-of-range", message, *path, name)
 
 
 def zone_of(settings: Settings) -> ZoneInfo | None:

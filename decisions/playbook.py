@@ -180,6 +180,17 @@ class PlaybookTest(_Written, frozen=True):
     held: list[str] = []
 
 
+class RecommendationsDecl(_Written, frozen=True):
+    """Which items go together, from purchases. window: a duration, how far back these count. least:
+    customers who must have bought an item, or both of a pair. keep: neighbours an item. needs: ""
+    or "authenticated", for a customer's own purchases."""
+
+    window: str = "365d"
+    least: int = 5
+    keep: int = 20
+    needs: str = ""
+
+
 class Settings(_Written, frozen=True):
     """playbook.yaml."""
 
@@ -194,6 +205,7 @@ class Settings(_Written, frozen=True):
     lists: dict[str, ListDecl] = {}
     tags: dict[str, str] = {}
     interest: InterestSettings = InterestSettings()
+    recommendations: RecommendationsDecl | None = None
     holdout: Holdout | None = None
     timezone: str = "UTC"
     query_keys: list[str] = []

@@ -15,7 +15,6 @@ from decisions import consent
 from decisions.cart import MAX_LINES
 from decisions.conditions import tree_of
 from decisions.consent import FUNCTIONAL, PERSONALIZATION
-from decisions.lesson import Learning
 from decisions.measures import DISTINCT
 from decisions.playbook import MeasureDecl, Signal, WrittenPlaybook
 from decisions.program import Program
@@ -34,8 +33,9 @@ _Read: TypeAlias = tuple[str, str | None]  # an attribute, and the member or key
 
 class Use(msgspec.Struct, frozen=True):
     """One thing that is processed. kind: attribute, segment, trait, score, tag, signal, measure,
-    list, cap, experiment, rule or fragment. needs: every purpose that must be granted for it.
-    about: what it is, as the playbook has it; of an attribute, where it comes from."""
+    list, recommendation, cap, experiment, rule or fragment. needs: every purpose that must be
+    granted for it. about: what it is, as the playbook has it; of an attribute, where it comes
+    from."""
 
     kind: str
     name: str
@@ -96,12 +96,13 @@ def _keeps(purpose: str, program: Program) -> Iterator[str]:
     elif purpose == "analytics":
         yield "a row for each event and each decision (event log)"
     elif purpose == "personalization":
-        yield from _keeps_personal(learning)
+        yield from _keeps_personal(program)
     elif purpose == "sensitive" and (learning.sensitive or program.schema.sensitive):
         yield "all of the above as far as it is about a sensitive value"
 
 
-def _keeps_personal(learning: Learning) -> Iterator[str]:
+def _keeps_personal(program: Program) -> Iterator[str]:
+    learning = program.learning
     yield "first visit, number of visits, session and its campaign (profile cookie)"
     yield "how often each event happened (profile cookie)"
     yield "interests, weighed and fading; those that were declared (profile cookie)"
@@ -111,6 +112,8 @@ def _keeps_personal(learning: Learning) -> Iterator[str]:
         yield "3 bytes of a hash of each thing that a measure counts once (profile cookie)"
     yield "a keyed hash of the customer, until when signed in and recognised (profile cookie)"
     yield "segments, traits, scores and interests of customers (membership)"
+    if program.head.recommendations is not None:
+        yield "the last items that customers bought (membership)"
 
 
 def _attributes(_: WrittenPlaybook, program: Program) -> Iterator[Use]:
@@ -215,6 +218,12 @@ def _lists(written: WrittenPlaybook, program: Program) -> Iterator[Use]:
         yield _use("list", name, needs, f"the last {one.keep} values of {one.of} of {one.add}")
 
 
+def _recommendations(_: WrittenPlaybook, program: Program) -> Iterator[Use]:
+    if (terms := program.head.recommendations) is not None:
+        about = "items that go with the last ones that a customer bought"
+        yield _use("recommendation", "recommendations", terms.needs, about)
+
+
 def _caps(written: WrittenPlaybook, _: Program) -> Iterator[Use]:
     for rule in written.rules:
         if (cap := rule.cap) is not None:
@@ -270,6 +279,7 @@ _USES: tuple[Callable[[WrittenPlaybook, Program], Iterable[Use]], ...] = (
     _signals,
     _measures,
     _lists,
+    _recommendations,
     _caps,
     _experiments,
     _rules,

@@ -174,6 +174,12 @@ class Tag(msgspec.Struct, frozen=True, array_like=True):
         return compile_expr(_TREE.decode(self.tree), schema)
 
 
+class Recommending(msgspec.Struct, frozen=True, array_like=True):
+    """That items are recommended. needs: of what a customer bought."""
+
+    needs: int
+
+
 class Head(msgspec.Struct, frozen=True, kw_only=True):
     """What a program has besides its rules, index blocks and fragments."""
 
@@ -188,3 +194,4 @@ class Head(msgspec.Struct, frozen=True, kw_only=True):
     dictionary: tuple[str, ...] = ()
     key_salt: str = ""
     holdout: Holdout | None = None
+    recommendations: Recommending | None = None

@@ -35,6 +35,7 @@ Read in this order; a module imports only from the ones above it:
     refresh       which snapshot is served now, and the one assignment that changes it
     visit         one request with its pinned snapshot, time, ids, grants and facts
     flags         what a server knows of somebody in; what a slot or experiment is for them out
+    recommending  what a server knows of somebody in; the items that are recommended to them out
     reception     a request in; its visit, and the cookies that it may take away, out
     intake        events in, a new profile and log rows out
     services      the parts that routes share

@@ -19,6 +19,7 @@ from decisions.program import Program
 from decisions.rules.values import ABSENT
 from edge.config import Config
 from edge.cookies import DAY_S
+from edge.recommending import bought
 from edge.visit import Known, Visit
 from edge.wire import ConsentReply
 
@@ -55,12 +56,13 @@ class Profiled(msgspec.Struct, frozen=True):
 class Recognised(msgspec.Struct, frozen=True):
     """What the site knows of the customer whom the profile names. signed_in: what a shared device
     must not show may be told; until: then no more. recognised_until: from then on this device is
-    nobody's in particular."""
+    nobody's in particular. bought: the items bought last, by which others are recommended."""
 
     signed_in: bool
     until: int
     recognised_until: int
     facts: Told
+    bought: list[str]
 
 
 class Because(msgspec.Struct, frozen=True):
@@ -159,6 +161,7 @@ def _recognised(visit: Visit, values: Mapping[str, Any], recognised_s: float) ->
         recognised_until=profile.recognised_until_s
         or profile.authenticated_until_s + int(recognised_s),
         facts={name: value for name, value in values.items() if _is_customers(name)},
+        bought=bought(visit.serving, profile.customer, visit.grants),
     )
 
 

@@ -56,6 +56,7 @@ NOT_LOGGED = (
     "<p>Nothing of what you do here is written down, but for what you choose about this, as a "
     "proof of it.</p>"
 )
+BOUGHT = "what you bought last, by which other products are recommended"
 _PAGE = """<!doctype html>
 <html lang="en">
 <head>
@@ -146,9 +147,10 @@ def _customer(customer: Recognised | None, schema: Schema) -> str:
     if customer.recognised_until > customer.until:
         till = moment(customer.recognised_until)
         said += f"<p>This device is known as yours until {till}, or until you sign out.</p>"
-    if not customer.facts:
-        return said + "<p>Nothing else is known.</p>"
-    return said + _table(_rows(customer.facts, schema))
+    rows = _rows(customer.facts, schema)
+    if customer.bought:
+        rows.append((BOUGHT, escape(", ".join(customer.bought))))
+    return said + (_table(rows) or "<p>Nothing else is known.</p>")
 
 
 def _request(told: Access, schema: Schema) -> str:

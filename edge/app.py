@@ -43,7 +43,17 @@ from edge.proxies import Proxies
 from edge.ratelimit import RateLimit
 from edge.reception import Reception
 from edge.refresh import Served
-from edge.routes import assets, choices, events, fragments, me, ofrep, preview, visits
+from edge.routes import (
+    assets,
+    choices,
+    events,
+    fragments,
+    me,
+    ofrep,
+    preview,
+    recommendations,
+    visits,
+)
 from edge.services import DECIDE, Complaints, Services
 from edge.sinks.sink import ListSink, Sink
 from edge.sinks.trail import Trail
@@ -167,6 +177,7 @@ ROUTES = (
     Entry("PUT", "/v1/consent", "consent", choices.write),
     Entry("GET", "/v1/me", "me", me.tell),
     Entry("DELETE", "/v1/me", "me", me.forget),
+    Entry("GET", "/v1/users/{id:path}/recommendations", "recommendations", recommendations.ranked),
     Entry("POST", "/ofrep/v1/evaluate/flags", "flags", ofrep.many),
     Entry("POST", "/ofrep/v1/evaluate/flags/{key:path}", "flag", ofrep.one),
     Entry("GET", "/loader.js", "loader", assets.loader),

@@ -194,6 +194,13 @@ class Serving:
             return None
         return self.membership.lookup(customer)
 
+    def bought(self, customer: int) -> list[int]:
+        """The items that a customer bought last, by number, unless it is to be forgotten."""
+        items = self.snapshot.recommendations
+        if items is None or (self.erased and self.erased_s(customer) is not None):
+            return []
+        return items.bought(customer)
+
     def in_order(self, slots: Iterable[str]) -> list[str]:
         """Each of these slots once, in the playbook's order, in which a page is decided."""
         asked = tuple(slots)

@@ -15,6 +15,7 @@ Read in this order; a module imports only from the ones above it:
     membership    visitor key in; segments, traits, scores, interests out; mapped, never loaded
     census        columns of all visitors in, membership parts out: the builder's half
     erased        whom every node must forget: hashes in, a part out, and back
+    recommendations  an item in, its neighbours out; a key in, what its member bought out; mapped
     contents      which parts a bundle must have, and who reads each
     snapshot      a bundle, verified and opened, ready to serve
     store         where bundles live: memory, obstore, read-only HTTP (a package)

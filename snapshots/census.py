@@ -86,7 +86,7 @@ def encode_membership(
     rows = len(view) // 8
     if len(view) != rows * 8 or not _ascending(view):
         raise ValueError("expected keys of 8 bytes, strictly ascending")
-    build = hashlib.sha256(view).hexdigest()[:16]
+    build = build_of(view)
     written = frame(membership.MAGIC[KEYS], 1, KeysHead(build, built_at_s), rows, len(view))
     written.part[written.start :] = view
     return {
@@ -98,6 +98,11 @@ def encode_membership(
             interests or Interests((), 0, b"", b""), rows, build, interests_format
         ),
     }
+
+
+def build_of(keys: Buffer) -> str:
+    """What names these keys in every part that has its rows in their order."""
+    return hashlib.sha256(keys).hexdigest()[:16]
 
 
 def score_code(value: float | None, low: float = 0.0, high: float = 1.0) -> int:

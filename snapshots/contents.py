@@ -15,11 +15,12 @@ from difflib import get_close_matches
 import msgspec
 
 from decisions import program
-from snapshots import erased, membership
+from snapshots import erased, membership, recommendations
 from snapshots.erased import ERASED
 from snapshots.errors import Malformed, Unreadable, Unwritable
 from snapshots.manifest import Manifest, PartRef
 from snapshots.membership import INTERESTS, KEYS, SCORES, SEGMENTS, TRAITS
+from snapshots.recommendations import RECOMMENDATIONS, SEEDS
 
 PROGRAM = "program"
 RECORD = "record"  # for the builder alone: what the membership was computed from
@@ -52,6 +53,8 @@ CONTENTS: dict[str, Content] = {
     SCORES: Content(membership.FORMATS[SCORES], needs=KEYS),
     INTERESTS: Content(membership.FORMATS[INTERESTS], needs=KEYS),
     ERASED: Content(erased.READABLE),
+    RECOMMENDATIONS: Content(recommendations.FORMATS[RECOMMENDATIONS], needs=KEYS),
+    SEEDS: Content(recommendations.FORMATS[SEEDS], needs=RECOMMENDATIONS),
 }
 NEWEST = {name: content.newest for name, content in CONTENTS.items()}
 

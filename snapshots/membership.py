@@ -167,6 +167,11 @@ class Membership:
         """The names of all segments that were built."""
         return self._names
 
+    @property
+    def build(self) -> str:
+        """Names the keys: what lies in the order of the same keys has the same."""
+        return self._build
+
     def pieces(self) -> list[object]:
         """What it holds most of: each part's rows, unmapped when this was the last to hold them."""
         rows = (self._keys, self._bits, self._trait_rows, self._score_rows, self._interests)

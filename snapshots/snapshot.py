@@ -18,6 +18,7 @@ from snapshots.erased import ERASED, Erased
 from snapshots.errors import DiskRefused, Malformed
 from snapshots.manifest import Manifest, PartRef
 from snapshots.membership import KEYS, Membership
+from snapshots.recommendations import RECOMMENDATIONS, SEEDS, Recommendations
 
 PathOf = Callable[[PartRef], Path]
 DecodeSteps = Callable[[memoryview], Generator[None, None, Program]]
@@ -25,12 +26,13 @@ DecodeSteps = Callable[[memoryview], Generator[None, None, Program]]
 
 class Snapshot(msgspec.Struct, frozen=True):
     """What a request pins: one version, whole. membership is None for a playbook without data.
-    erased: whom to forget, or None."""
+    erased: whom to forget, or None. recommendations: which items go together, or None."""
 
     manifest: Manifest
     program: Program
     membership: Membership | None = None
     erased: Erased | None = None
+    recommendations: Recommendations | None = None
 
     @property
     def version(self) -> int:
@@ -40,7 +42,8 @@ class Snapshot(msgspec.Struct, frozen=True):
     def pieces(self) -> list[object]:
         """What it is made of: to be dropped one by one, when a newer one is served."""
         members = self.membership.pieces() if self.membership is not None else []
-        return [*self.program.pieces(), *members]
+        items = self.recommendations.pieces() if self.recommendations is not None else []
+        return [*self.program.pieces(), *members, *items]
 
     def is_stale(self, now_s: float) -> bool:
         """Whether it is past its date: served on, and marked."""
@@ -83,7 +86,10 @@ def open_steps(
     except DecisionsError as error:
         raise Malformed(f"{error} - at {PROGRAM}") from error
     erased = Erased(mapped[ERASED]) if ERASED in mapped else None
-    return Snapshot(manifest, program, members, erased)
+    items = None
+    if RECOMMENDATIONS in mapped and members is not None:
+        items = Recommendations(mapped[RECOMMENDATIONS], mapped.get(SEEDS), members)
+    return Snapshot(manifest, program, members, erased, items)
 
 
 def _mapped(part: PartRef, path: Path) -> memoryview:

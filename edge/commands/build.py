@@ -13,7 +13,7 @@ from decisions.rehearsal import moment_s
 from edge.errors import CannotServe, SettingError
 
 if TYPE_CHECKING:
-    from snapshots.build.pipeline import BuildReport
+    from snapshots.build.report import BuildReport
     from snapshots.build.review import Review
 
 MOST_MOVED = 50.0  # percent; a changed rule moves some, a broken feed most
@@ -103,7 +103,7 @@ def publish(
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from snapshots.build import pipeline
+    from snapshots.build import pipeline, report
     from snapshots.build.review import Policy
 
     console = Console()
@@ -114,14 +114,14 @@ def publish(
         TextColumn("{task.fields[detail]}"),
     )
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("playbook", total=len(pipeline.STAGES), detail="")
+        task = bar.add_task("playbook", total=len(report.STAGES), detail="")
 
-        def on_progress(progress: pipeline.Progress) -> None:
+        def on_progress(progress: report.Progress) -> None:
             bar.update(
                 task, description=progress.stage, completed=progress.place, detail=progress.detail
             )
 
-        report = pipeline.build(
+        made = pipeline.build(
             playbook,
             data,
             store,
@@ -133,8 +133,8 @@ def publish(
             formats=formats,
             events=events,
         )
-    _tell(console, report, store)
-    return report
+    _tell(console, made, store)
+    return made
 
 
 def read_formats(text: str) -> dict[str, int]:

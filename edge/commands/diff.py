@@ -238,7 +238,7 @@ def _of_data(arguments: argparse.Namespace, old: _Side, new: _Side, now_s: float
     """Each version decides with what its segments, scores and interests make of the data."""
     need_the_extra()
     from snapshots.build.anew import computed_anew
-    from snapshots.build.pipeline import OnProgress, Progress
+    from snapshots.build.report import OnProgress, Progress
     from snapshots.build.sources import read_sources
 
     sides = (old, new)

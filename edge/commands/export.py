@@ -25,6 +25,7 @@ from snapshots.eventfiles import EventFiles, open_events
 from snapshots.history import channels
 from snapshots.keys import PublicKeys
 from snapshots.membership import FORMATS, KEYS, Membership
+from snapshots.recommendations import RECOMMENDATIONS, SEEDS, Recommendations
 from snapshots.store import open_writable
 from snapshots.subject import Consented, Entered, consents, experiments, rows_about, visitors_of
 
@@ -39,7 +40,8 @@ class Sources(msgspec.Struct, frozen=True):
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """What the membership of one channel's newest version has of the person. interests: 0 to 100,
-    faded until now. built_at: the moment its data is built for."""
+    faded until now. bought: the items bought last, by which others are recommended. built_at: the
+    moment its data is built for."""
 
     channel: str
     version: int
@@ -48,6 +50,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     traits: dict[str, str]
     scores: dict[str, float]
     interests: dict[str, float]
+    bought: list[str]
 
 
 class Erasure(msgspec.Struct, frozen=True):
@@ -165,6 +168,7 @@ def _kept(version: Published, key: int, now_s: int) -> Kept | None:
     if member is None:
         return None
     half_life_s = version.program().learning.half_life_s
+    items = _items(version, membership)
     return Kept(
         channel=manifest.channel,
         version=manifest.version,
@@ -178,7 +182,14 @@ def _kept(version: Published, key: int, now_s: int) -> Kept | None:
                 member.interests, now_s - member.weighed_at_s, half_life_s
             ).items()
         },
+        bought=[items.id(item) for item in items.bought(key)] if items is not None else [],
     )
+
+
+def _items(version: Published, membership: Membership) -> Recommendations | None:
+    parts = [version.manifest.part(name) for name in (RECOMMENDATIONS, SEEDS)]
+    items, seeds = (None if part is None else version.part(part) for part in parts)
+    return None if items is None else Recommendations(items, seeds, membership)
 
 
 def _erasure(version: Published, key: int) -> Erasure | None:

@@ -10,7 +10,7 @@ import functools
 import msgspec
 
 from decisions.events import Event
-from edge import flags, problems, wire
+from edge import flags, problems, recommending, wire
 from edge.access import Access
 from edge.config import Config
 from edge.flags import BulkReply
@@ -35,6 +35,7 @@ _STRUCTS = (
     flags.Flag,
     flags.NoFlag,
     BulkReply,
+    recommending.RecommendationsReply,
     problems.Problem,
     Event,
 )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from decisions import consent
 from decisions.events import MAX_WORD
 from edge.openapi.parts import (
     A_SERVER,
     ANYBODY,
     BODIES,
+    CALLERS,
     FRAGMENT,
     FROM_A_PAGE,
     GPC,
@@ -21,10 +23,12 @@ from edge.openapi.parts import (
     body,
     header,
     json,
+    query,
     refusals,
     request_header,
     text,
 )
+from edge.recommending import DEFAULT_LIMIT, MAX_AT_HAND, MAX_CUSTOMER, MAX_LIMIT
 
 
 def under_the_mount(max_slots: int) -> Json:
@@ -36,6 +40,7 @@ def under_the_mount(max_slots: int) -> Json:
         "/v1/fragments/{slot}": {"get": _fragment()},
         "/v1/consent": {"get": _consent(), "put": _choice()},
         "/v1/me": {"get": _access(), "delete": _forget()},
+        "/v1/users/{id}/recommendations": {"get": _recommendations()},
         "/ofrep/v1/evaluate/flags": {"post": _flags()},
         "/ofrep/v1/evaluate/flags/{key}": {"post": _flag()},
         "/loader.js": {"get": _loader()},
@@ -163,6 +168,34 @@ def _forget() -> Json:
         "responses": {
             "200": json("Who is forgotten", "ForgottenReply", NEW_COOKIE),
             **refusals(*WRITES, "too-many-events", "no-snapshot", "not-kept"),
+        },
+    }
+
+
+def _recommendations() -> Json:
+    purposes = "|".join(consent.PURPOSES)
+    word, at_hand = f"[^,]{{1,{MAX_WORD}}}", MAX_AT_HAND - 1
+    customer = {"type": "string", "minLength": 1, "maxLength": MAX_CUSTOMER}
+    limit = {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
+    return {
+        "operationId": "recommendations",
+        "summary": "For servers: items that go with what somebody bought and what is at hand",
+        "security": A_SERVER,
+        "parameters": [
+            {"name": "id", "in": "path", "required": True, "schema": customer},
+            query("limit", "How many at most", **limit),
+            query("items", "At hand, by commas", pattern=f"^({word}(,{word}){{0,{at_hand}}})?$"),
+            query("category", "Only items of this one", maxLength=MAX_WORD),
+            query(
+                "grants",
+                "What this person granted, by commas; nothing by default",
+                pattern=f"^(({purposes})(,({purposes}))*)?$",
+            ),
+            query("authenticated", "Whether they are signed in", enum=["0", "1"]),
+        ],
+        "responses": {
+            "200": json("The best first; none while there is no snapshot", "RecommendationsReply"),
+            **refusals(*CALLERS, "invalid-request", "query-too-long", "internal"),
         },
     }
 

@@ -29,15 +29,8 @@ PROBLEMS: dict[str, tuple[int, str]] = {
 }
 WRITES = ("foreign-origin", "body-too-slow", "body-too-large", "internal")
 BODIES = ("malformed-json", "invalid-request", *WRITES)
-SERVERS = (
-    "unauthorized",
-    "insufficient-scope",
-    "not-for-pages",
-    "body-too-slow",
-    "body-too-large",
-    "too-many-requests",
-    "internal",
-)
+CALLERS = ("unauthorized", "insufficient-scope", "not-for-pages", "too-many-requests")
+SERVERS = (*CALLERS, "body-too-slow", "body-too-large", "internal")
 
 CREDENTIALS = {
     "apiKey": {
@@ -120,8 +113,9 @@ def request_header(name: str, description: str, *words: str) -> Json:
     return {"name": name, "in": "header", "description": description, "schema": schema}
 
 
-def query(name: str, description: str) -> Json:
-    return {"name": name, "in": "query", "description": description, "schema": {"type": "string"}}
+def query(name: str, description: str, **schema: Any) -> Json:
+    told = {"type": "string"} | schema
+    return {"name": name, "in": "query", "description": description, "schema": told}
 
 
 NEVER_STORED = {

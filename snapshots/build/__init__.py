@@ -24,9 +24,11 @@ Read in this order; a module imports only from the ones above it:
     eventrows       event files in; one table of their rows out, each once
     taught          event rows in; what they taught of each customer out
     assemble        columns and program in, parts out
+    recommendations  purchase lines in; which items go together, and what everybody bought last, out
     patches         the version before and new membership parts in, the patches between them out
     population      two memberships in; a sample of their members out, as either knows them
     review          the version before and the next one's parts in; what it would change out
+    report          what a build says of itself, while it runs and when it is done
     publisher       where a version goes, who signs it, in which formats
     unheld          what a playbook names and no data holds: warnings
     pipeline        the whole way, with progress

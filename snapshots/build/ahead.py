@@ -35,7 +35,8 @@ class Ahead:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is not None:
             self._thread.shutdown(wait=False, cancel_futures=True)
-            while wait(self._under_way, INTERRUPT_S).not_done:  # one may only be about to begin
+            begun = [each for each in self._under_way if not each.cancelled()]
+            while wait(begun, INTERRUPT_S).not_done:  # one may only be about to begin
                 self._connection.con.interrupt()
         self._thread.shutdown()
 

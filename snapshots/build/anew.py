@@ -27,7 +27,8 @@ from decisions.program import Program
 from snapshots.build import assemble, segments
 from snapshots.build.assemble import Record
 from snapshots.build.identity import without
-from snapshots.build.pipeline import OnProgress, compute
+from snapshots.build.pipeline import compute
+from snapshots.build.report import OnProgress
 from snapshots.build.sources import FILE, MAX_LINE, MAX_TOP, Written
 from snapshots.contents import RECORD
 from snapshots.errors import DataRefused, Malformed
@@ -101,7 +102,9 @@ def _computed(
     population = compute(task.playbook, task.sources, data, now_s, on_progress, check)
     table = without(population.table, salt, erased)
     record = assemble.record_for(population.record, table)
-    return Computed(Membership.open(assemble.membership_of(table, record, salt)), record.sizes)
+    return Computed(
+        Membership.open(assemble.membership_of(assemble.keyed(table, salt), record)), record.sizes
+    )
 
 
 def _refused(errors: PlaybookErrors) -> DataRefused:

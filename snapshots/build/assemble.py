@@ -29,8 +29,18 @@ from snapshots.contents import NEWEST, PROGRAM, RECORD
 from snapshots.membership import INTERESTS
 
 RECORD_FORMAT = 1
+KEY = "key"  # the column of the keys; no name of a segment, trait or score has its like
 MOST_PACKED = 65_504.0  # half floats end there; what weighs a thousandth of it reads as 100
 SCORE_STEPS = 254  # codes 1 to 255; 0 is no score
+
+
+class Recommended(msgspec.Struct, frozen=True):
+    """How items are recommended: as the playbook says it; brands: of which no item is."""
+
+    window_s: float
+    least: int
+    keep: int
+    brands: tuple[str, ...] = ()
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -38,6 +48,7 @@ class Record(msgspec.Struct, frozen=True):
 
     customers, sizes: how many are in it, and in each segment. held: the categories bought. learnt:
     what events taught it, empty if none were read; keys: the interests besides the categories.
+    recommended: how, if items are recommended beside it.
     """
 
     categories: tuple[str, ...]
@@ -52,6 +63,7 @@ class Record(msgspec.Struct, frozen=True):
     held: tuple[str, ...] = ()
     learnt: Mapping[str, Mapping[str, float]] = {}
     keys: tuple[str, ...] = ()
+    recommended: Recommended | None = None
 
     def differences(self, other: Record) -> list[str]:
         """What of `other` could not be taken from a membership with this record, in words."""
@@ -68,6 +80,12 @@ class Record(msgspec.Struct, frozen=True):
             found.append("interests are weighed in another way")
         if self.learnt and self.learnt != other.learnt:
             found.append("events teach in another way")
+        if other.recommended and self.recommended != other.recommended:
+            found.append(
+                "items are recommended in another way"
+                if self.recommended
+                else "recommendations are new"
+            )
         return found
 
 
@@ -106,27 +124,29 @@ def beside(answers: Any, strongest: Any) -> Any:
     return joined.select(*answers.columns, "interests", "weights")
 
 
-def membership_of(
-    table: pa.Table, record: Record, salt: str, formats: Mapping[str, int] = NEWEST
-) -> dict[str, bytearray]:
-    """The membership's raw parts by name. table: what `beside` gives, in any order, its weights as
-    of the landmark. formats: part → the one to write it in.
-
-    Raises DataRefused when two customers have one key.
-    """
+def keyed(table: pa.Table, salt: str) -> pa.Table:
+    """The rows in the order of their keys, which are one column more, KEY. table: what `beside`
+    gives, in any order. Raises DataRefused when two customers have one key."""
     keys = visitor_keys(salt, table["customer"].to_pylist())
     order = pc.sort_indices(keys)
-    table, rows = table.take(order), len(keys)
+    return table.take(order).append_column(KEY, keys.take(order))
+
+
+def membership_of(
+    table: pa.Table, record: Record, formats: Mapping[str, int] = NEWEST
+) -> dict[str, bytearray]:
+    """The membership's raw parts by name. table: what `keyed` gives, its weights as of the
+    landmark. formats: part → the one to write it in."""
     built_at_s, weighed_at_s = int(record.now_s), landmark_s(record.now_s, record.half_life_s)
     left = 1.0
     if formats[INTERESTS] == membership.AS_OF_BUILD:
         left = fade(1.0, built_at_s - weighed_at_s, record.half_life_s)
         weighed_at_s = 0
     return encode_membership(
-        _buffer(keys.take(order), 8),
+        buffer(table[KEY], 8),
         built_at_s=built_at_s,
         segments=[
-            (name, _buffer(table[f"{SEGMENT}{name}"].cast(pa.uint8()), 1))
+            (name, buffer(table[f"{SEGMENT}{name}"].cast(pa.uint8()), 1))
             for name in _names(table, SEGMENT)
         ],
         traits={f"{name}": _trait(table[f"{TRAIT}{name}"]) for name in _names(table, TRAIT)},
@@ -134,7 +154,7 @@ def membership_of(
         interests=_interests(
             table,
             (*record.categories, *record.keys),
-            record.interests.top if rows else 0,
+            record.interests.top if table.num_rows else 0,
             left,
             weighed_at_s,
         ),
@@ -143,10 +163,10 @@ def membership_of(
 
 
 def membership_parts(
-    table: pa.Table, record: Record, salt: str, formats: Mapping[str, int] = NEWEST
+    table: pa.Table, record: Record, formats: Mapping[str, int] = NEWEST
 ) -> list[Packed]:
     """The same, ready for a store."""
-    parts = membership_of(table, record, salt, formats)
+    parts = membership_of(table, record, formats)
     return [pack(name, formats[name], raw) for name, raw in sorted(parts.items())]
 
 
@@ -164,7 +184,7 @@ def _names(table: pa.Table, prefix: str) -> list[str]:
     return [name.removeprefix(prefix) for name in table.column_names if name.startswith(prefix)]
 
 
-def _buffer(column: Any, width: int) -> memoryview:
+def buffer(column: Any, width: int) -> memoryview:
     """The bytes of a column without nulls, as they lie."""
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
@@ -178,7 +198,7 @@ def _trait(column: Any) -> Trait:
     values = sorted(value for value in pc.unique(column).to_pylist() if value is not None)
     places = pc.index_in(column, value_set=pa.array(values, pa.string()))
     codes = pc.add(pc.fill_null(places, -1), 1).cast(pa.uint32())
-    return Trait([None, *values], _buffer(codes, 4))
+    return Trait([None, *values], buffer(codes, 4))
 
 
 def _score(column: Any) -> Score:
@@ -187,26 +207,26 @@ def _score(column: Any) -> Score:
         pc.max_element_wise(column, 0.0, skip_nulls=False), 1.0, skip_nulls=False
     )
     codes = pc.add(pc.round(pc.multiply(cut, float(SCORE_STEPS))), 1.0)
-    return Score(_buffer(pc.fill_null(codes, 0.0).cast(pa.uint8()), 1))
+    return Score(buffer(pc.fill_null(codes, 0.0).cast(pa.uint8()), 1))
 
 
 def _interests(
     table: pa.Table, names: Sequence[str], top: int, left: float, weighed_at_s: int
 ) -> InterestColumns:
     """Ids and weights of all places, side by side per row. left: of each weight, 0 to 1."""
-    ids = pc.fill_null(_padded(table["interests"], top).cast(pa.int32()), membership.NO_INTEREST)
-    faded = pc.multiply(_padded(table["weights"], top), left)
+    ids = pc.fill_null(padded(table["interests"], top).cast(pa.int32()), membership.NO_INTEREST)
+    faded = pc.multiply(padded(table["weights"], top), left)
     weights = pc.min_element_wise(pc.fill_null(faded, 0.0), MOST_PACKED).cast(pa.float32())
     return InterestColumns(
         tuple(names),
         top,
-        _buffer(ids.cast(pa.uint16()), 2),
-        _buffer(weights.cast(pa.float16()), 2),
+        buffer(ids.cast(pa.uint16()), 2),
+        buffer(weights.cast(pa.float16()), 2),
         weighed_at_s,
     )
 
 
-def _padded(lists: Any, top: int) -> Any:
+def padded(lists: Any, top: int) -> Any:
     """Every row's list as exactly `top` values, one after another; null where it has fewer."""
     empty = pa.scalar([], lists.type)
     fixed = pc.list_slice(pc.fill_null(lists, empty), 0, top, return_fixed_size_list=True)

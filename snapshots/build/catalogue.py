@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from decisions.errors import Problem
 from snapshots.build.ahead import given
-from snapshots.build.clean import NOT_SOLD, identifier
+from snapshots.build.clean import NOT_SOLD, identifier, parsed
 from snapshots.build.feeds import Feed
 from snapshots.build.sources import OTHERS, Catalogue, CategoryMap, Written
 from snapshots.errors import DataRefused
@@ -28,7 +28,8 @@ MAX_CATEGORIES = 2_000  # keys of interests: a shop has dozens, and a mistaken c
 class Items(msgspec.Struct, frozen=True):
     """categories: every category in name order; an item's category is a place in it.
 
-    table: item, category (absent where the feed has no word for it), sold. rows: of the feed.
+    table: item, category (absent where the feed has no word for it), sold, and as far as the feed
+    has them brand and stock (whether there is any). rows: of the feed.
     """
 
     table: Any  # ibis.Table
@@ -77,7 +78,8 @@ def read_catalogue(written: Written, feed: Feed) -> Items:
         f"word_{place}": feed.table[column].cast("string").fill_null("")
         for place, column in enumerate(columns)
     }
-    rows = feed.table.select(item=item, **words)
+    more = _more(feed, section)
+    rows = feed.table.select(item=item, **words, **more)
     found = rows.select(*words).distinct().order_by(list(words)).to_pyarrow().to_pylist()
     told = _tell(written, section, [tuple(row.values()) for row in found])
     categories = tuple(sorted({category for category, sold in told if sold and category}))
@@ -94,7 +96,7 @@ def read_catalogue(written: Written, feed: Feed) -> Items:
     )
     told_words = given(feed.table.get_backend(), WORDS, answers)
     joined = rows.inner_join(told_words, list(words))
-    table = joined.select("item", "category", "sold").filter(ibis._["item"].notnull())
+    table = joined.select("item", "category", "sold", *more).filter(ibis._["item"].notnull())
     return Items(table, categories, size)
 
 
@@ -112,6 +114,20 @@ def with_categories(lines: Any, items: Items) -> Any:
         (~joined["sold"], ibis.literal(NOT_SOLD, "int8")), else_=joined["left_out"]
     )
     return joined.select("customer", "order", "at", "cents", "saved", "category", left_out=left_out)
+
+
+def _more(feed: Feed, section: Catalogue) -> dict[str, Any]:
+    """What else is known of an item. Raises DataRefused for a stock that is no number; one that is
+    not told counts as there."""
+    found = {}
+    if brand := section.columns.brand:
+        found["brand"] = feed.table[brand].cast("string")
+    if stock := section.columns.stock:
+        column = feed.table[stock]
+        if not column.type().is_boolean():
+            column = parsed(feed, {stock: "number"})[stock] > 0
+        found["stock"] = column.fill_null(True)
+    return found
 
 
 def _category_columns(section: Catalogue) -> list[str]:

@@ -34,6 +34,7 @@ _NARROWER: Mapping[tuple[str, str], dict[str, Any]] = {
     ("AttributeDecl", "type"): {"enum": list(TYPES)},
     ("AttributeDecl", "purpose"): _ONE_OR_MORE,
     ("AttributeDecl", "needs"): {"enum": ["authenticated", ""]},
+    ("RecommendationsDecl", "needs"): {"enum": ["authenticated", ""]},
     ("SegmentDecl", "purpose"): _ONE_OR_MORE,
     ("SegmentDecl", "when"): _EXPRESSION,
     ("Rule", "when"): _EXPRESSION,

@@ -24,7 +24,7 @@ from decisions.errors import Position, Problem
 from decisions.ledger import Ledger
 from decisions.lesson import Learning
 from decisions.playbook import WrittenPlaybook, duration_s
-from snapshots.build import assemble, features, interests, segments, taught
+from snapshots.build import assemble, features, interests, recommendations, segments, taught
 from snapshots.build.ahead import Ahead, given
 from snapshots.build.assemble import Record
 from snapshots.build.catalogue import Items, read_catalogue, with_categories
@@ -33,6 +33,8 @@ from snapshots.build.feeds import Feeds, open_feeds
 from snapshots.build.identity import everybody, read_customers
 from snapshots.build.publisher import Publisher, publisher_of
 from snapshots.build.reading import read_playbook
+from snapshots.build.recommendations import Found
+from snapshots.build.report import BuildReport, OnProgress, stage
 from snapshots.build.review import Policy, Review
 from snapshots.build.sources import FILE, Written, read_sources
 from snapshots.build.taught import Log
@@ -43,52 +45,13 @@ from snapshots.errors import DataRefused
 from snapshots.history import read_manifest
 from snapshots.manifest import part_path
 from snapshots.publish import publish_built
+from snapshots.recommendations import RECOMMENDATIONS
 
 MEMORY = "1500MB"  # of DuckDB; beyond it goes to disk. The rest of 2 GiB is Python's and Arrow's
 US = 1_000_000
-MEMBERSHIP = "membership/"
-STAGES = ("playbook", "catalogue", "events", "purchases", "segments", "parts", "publish")
+KEPT = ("membership/", RECOMMENDATIONS)  # what a changed rule is published beside
 
-
-class Progress(NamedTuple):
-    """One stage has begun. place, of: which of how many; detail: what is known by now."""
-
-    stage: str
-    place: int
-    of: int
-    detail: str = ""
-
-
-OnProgress: TypeAlias = Callable[[Progress], None]
-
-
-class BuildReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What was read, made and published.
-
-    rows: feed → rows read, `events` among them. left_out: reason → purchase lines; untaught: reason
-    → event rows that taught nothing. erased: customers left out because they asked for it.
-    segments: name → customers in it, in the playbook's order. parts: name →
-    bytes as stored; patches: the same, of those that lead to the parts in one step. review: what it
-    changes, where that was looked at. remarks: on parts that are not in the newest format. reused:
-    without data, from the version before. peak_bytes: of this process, so far.
-    """
-
-    channel: str
-    version: int
-    customers: int = 0
-    rows: dict[str, int] = {}
-    left_out: dict[str, int] = {}
-    untaught: dict[str, int] = {}
-    erased: int = 0
-    segments: dict[str, int] = {}
-    parts: dict[str, int] = {}
-    patches: dict[str, int] = {}
-    warnings: tuple[Problem, ...] = ()
-    review: Review | None = None
-    remarks: tuple[str, ...] = ()
-    reused: bool = False
-    seconds: float = 0.0
-    peak_bytes: int = 0
+Left: TypeAlias = Callable[[pa.Table], pa.Table]
 
 
 class Population(msgspec.Struct, frozen=True):
@@ -99,6 +62,7 @@ class Population(msgspec.Struct, frozen=True):
     rows: dict[str, int]
     left_out: dict[str, int]
     untaught: dict[str, int]
+    found: Found | None = None  # which items go together
 
 
 def build(
@@ -127,7 +91,7 @@ def build(
     """
     started = time.perf_counter()
     publisher = publisher_of(store, channel, Path(keys), clock, policy=policy, formats=formats)
-    on_progress(_stage("playbook", str(playbook)))
+    on_progress(stage("playbook", str(playbook)))
     written = read_playbook(playbook)
     sources = read_sources(Path(playbook)) if (Path(playbook) / FILE).exists() else None
     if data is None and events is not None:
@@ -153,18 +117,29 @@ def _with_data(
     def check(categories: tuple[str, ...]) -> Learning:
         return compile_with_ledger(playbook, None, {"category": categories}).program.learning
 
-    log = publisher.log(events, playbook.settings.name) if events is not None else None
-    population = compute(playbook, sources, data, now_s, on_progress, check, log)
+    name = playbook.settings.name
+    log = publisher.log(events, name) if events is not None else None
+    population = compute(
+        playbook,
+        sources,
+        data,
+        now_s,
+        on_progress,
+        check,
+        log,
+        lambda all_: publisher.left(all_, name),
+    )
     record = population.record
 
     def members(salt: str) -> list[Packed]:
         nonlocal record
-        table = publisher.without_erased(population.table, salt)
+        table = assemble.keyed(publisher.without_erased(population.table, salt), salt)
         record = assemble.record_for(population.record, table)
-        parts = assemble.membership_parts(table, record, salt, publisher.formats)
+        parts = assemble.membership_parts(table, record, publisher.formats)
+        parts += recommendations.parts(population.found, table, publisher.formats)
         return [*parts, assemble.record_part(record)]
 
-    on_progress(_stage("parts", f"{record.customers:,} customers"))
+    on_progress(stage("parts", f"{record.customers:,} customers"))
     report = _publish(publisher, playbook, record.categories, members, on_progress)
     return msgspec.structs.replace(
         report,
@@ -191,7 +166,7 @@ def _without_data(
     stored = {
         name: Packed(part, publisher.store.read(part_path(part), part.bytes))
         for name, part in kept.items()
-        if name == RECORD or name.startswith(MEMBERSHIP)
+        if name == RECORD or name.startswith(KEPT)
     }
     publisher.check_kept(part.ref for part in stored.values())
     for part in stored.values():
@@ -210,6 +185,10 @@ def _without_data(
         raise _refused(
             f"expected the segments of version {manifest.version}" if manifest else "", differences
         )
+    if wanted.recommended is None and record.recommended is not None:
+        record = msgspec.structs.replace(record, recommended=None)
+        stored = {name: p for name, p in stored.items() if not name.startswith(RECOMMENDATIONS)}
+        stored[RECORD] = assemble.record_part(record)
     report = _publish(
         publisher, playbook, record.categories, lambda _: list(stored.values()), on_progress
     )
@@ -223,6 +202,8 @@ def _wanted(playbook: WrittenPlaybook, sources: Written | None, record: Record) 
     settings = sources.sources.interests if sources else record.interests
     half_life_s = duration_s(playbook.settings.interest.half_life)
     wanted = assemble.record_of(definitions, settings, half_life_s, record.now_s)
+    told = recommendations.told(playbook.settings)
+    wanted = msgspec.structs.replace(wanted, recommended=told)
     if record.learnt:
         program = compile_with_ledger(playbook, None, {"category": record.categories}).program
         learnt = taught.gains_of(program.learning, settings.bought)
@@ -246,7 +227,7 @@ def _publish(
         parts = [assemble.program_part(compiled.program), *members(compiled.ledger.salt)]
         packed.update({part.ref.name: part.ref.bytes for part in parts})
         reviewed.append(publisher.review(parts))
-        on_progress(_stage("publish", f"{len(parts)} parts"))
+        on_progress(stage("publish", f"{len(parts)} parts"))
         return parts, compiled.ledger
 
     manifest = publish_built(
@@ -279,17 +260,21 @@ def compute(
     on_progress: OnProgress = lambda progress: None,
     check: Callable[[tuple[str, ...]], Learning] = lambda categories: Learning(),
     log: Log | None = None,
+    left: Left = lambda customers: customers,
 ) -> Population:
     """Everything that data says about customers, as of `now_s`, under their own ids.
 
     check: is told the categories before a purchase is read, and may raise; says how events teach.
-    log: the events that do, if any. Raises PlaybookErrors and DataRefused, and for a log Malformed,
+    log: the events that do, if any. left: customers → those whose purchases may be counted with
+    others'. Raises PlaybookErrors and DataRefused, and for a log Malformed,
     StoreUnavailable, TooLarge; the engine and its files are gone when it returns.
     """
     with tempfile.TemporaryDirectory(prefix="edgewise-") as temporary:
         connection = assemble.connect(temporary, MEMORY, os.cpu_count() or 1)
         try:
-            return _computed(connection, playbook, sources, data, now_s, on_progress, check, log)
+            return _computed(
+                connection, playbook, sources, data, now_s, on_progress, check, log, left
+            )
         finally:
             connection.disconnect()
 
@@ -313,7 +298,7 @@ def _asked(
     check: Callable[[tuple[str, ...]], Learning],
 ) -> _Asked:
     feeds = open_feeds(connection, sources, data)
-    on_progress(_stage("catalogue", feeds.catalogue.called()))
+    on_progress(stage("catalogue", feeds.catalogue.called()))
     items = read_catalogue(sources, feeds.catalogue)
     learning = check(items.categories)
     definitions = segments.define(playbook, sources, items.categories)
@@ -332,19 +317,21 @@ def _computed(
     on_progress: OnProgress,
     check: Callable[[tuple[str, ...]], Learning],
     log: Log | None,
+    left: Left,
 ) -> Population:
     settings, now_us = sources.sources.interests, round(now_s * US)
+    how = recommendations.told(playbook.settings, sources)
     half_life_s = duration_s(playbook.settings.interest.half_life)
     asked = _asked(connection, playbook, sources, data, on_progress, check)
     feeds, items, learning, definitions, traits = asked
     factors = given(connection, "factors", interests.factors_of(half_life_s))
-    on_progress(_stage("events", log.files.where if log else "none"))
+    on_progress(stage("events", log.files.where if log else "none"))
     learnt = taught.learn(
         connection, log, learning, sources, items.categories, factors, now_s, _counting(on_progress)
     )
-    on_progress(_stage("purchases", feeds.purchases.called()))
-    lines = purchase_lines(feeds.purchases, sources.sources.purchases, now_us)
-    lines = with_categories(lines, items)
+    on_progress(stage("purchases", feeds.purchases.called()))
+    purchased = purchase_lines(feeds.purchases, sources.sources.purchases, now_us)
+    lines = with_categories(purchased, items)
     with Ahead(connection) as ahead:
         found = features.compute(ahead, lines, items.categories, now_us)
         ids = everybody(found.totals, traits)
@@ -356,26 +343,31 @@ def _computed(
         )
         wanted = ahead.rows(assemble.beside(answers, strongest))
         count, left_out = found.counted()
-        on_progress(_stage("segments", f"{count:,} lines"))
+        on_progress(stage("segments", f"{count:,} lines"))
         table, held = wanted(), found.held()
+    on_progress(stage("recommended", "none" if how is None else f"{items.rows:,} items"))
+    together = None
+    if how is not None:
+        together, table = recommendations.find(
+            connection, how, purchased, items, now_us, table, left(table)
+        )
     record = assemble.record_of(definitions, settings, half_life_s, now_s)
-    record = msgspec.structs.replace(record, held=held, learnt=learnt.gains, keys=learnt.more)
+    record = msgspec.structs.replace(
+        record, held=held, learnt=learnt.gains, keys=learnt.more, recommended=how
+    )
     rows = {"purchases": count, "catalogue": items.rows, **learnt.rows}
-    return Population(table, assemble.record_for(record, table), rows, left_out, named.left_out)
+    record = assemble.record_for(record, table)
+    return Population(table, record, rows, left_out, named.left_out, together)
 
 
 def _counting(on_progress: OnProgress) -> Callable[[int], None]:
-    return lambda rows: on_progress(_stage("events", f"{rows:,} rows"))
+    return lambda rows: on_progress(stage("events", f"{rows:,} rows"))
 
 
 def peak_bytes() -> int:
     """The most memory that this process ever held."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1_024
-
-
-def _stage(stage: str, detail: str = "") -> Progress:
-    return Progress(stage, STAGES.index(stage), len(STAGES), detail)
 
 
 def _refused(what: str, differences: Iterable[str] = ()) -> DataRefused:

@@ -63,8 +63,14 @@ class Publisher(NamedTuple):
     def log(self, where: str, name: str) -> Log:
         """The event files at an address, of a folder or a store. name: the playbook's, which makes
         the salt of a store's first ledger. Raises StoreUnavailable."""
-        ledger = read_ledger(self.store, self.trusted).ledger or first_ledger(name)
-        return Log(open_events(where), ledger.salt, self.erased())
+        return Log(open_events(where), self._salt(name), self.erased())
+
+    def left(self, customers: pa.Table, name: str) -> pa.Table:
+        """The same, before there is a ledger to publish with. name: as `log` has it."""
+        return self.without_erased(customers, self._salt(name))
+
+    def _salt(self, name: str) -> str:
+        return (read_ledger(self.store, self.trusted).ledger or first_ledger(name)).salt
 
     def patches(self, parts: Sequence[Packed]) -> list[Patched]:
         """What leads to these parts from the channel's version now."""

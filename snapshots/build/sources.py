@@ -63,10 +63,13 @@ class Purchases(_Mapped, frozen=True):
 
 
 class CatalogueColumns(_Mapped, frozen=True):
+    """stock: how many there are, or whether there are any."""
+
     item: str
     name: str = ""
     brand: str = ""
     size: str = ""
+    stock: str = ""
 
 
 class CategoryMap(_Mapped, frozen=True):

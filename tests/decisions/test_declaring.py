@@ -122,6 +122,10 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "did you mean purchases.orders?",
     ),
     ({"segments": {"loyal": "true", "a b": "true"}}, "bad-name", "expected a segment of"),
+    ({"recommendations": {"window": "soon"}}, "bad-duration", "got 'soon'"),
+    ({"recommendations": {"least": 1}}, "out-of-range", "expected 2 to 1000, got 1"),
+    ({"recommendations": {"keep": 51}}, "out-of-range", "expected 1 to 50, got 51"),
+    ({"recommendations": {"needs": "login"}}, "unknown-need", "got 'login'"),
 ]
 
 

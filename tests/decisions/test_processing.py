@@ -156,3 +156,17 @@ def test_what_is_kept_is_told_as_far_as_the_playbook_asks_for_it() -> None:
     assert kept["functional"] == ["a random id of this browser (profile cookie)"]
     assert len(kept["personalization"]) == 6
     assert kept["sensitive"] == []
+
+
+def test_recommendations_stand_under_what_the_customers_purchases_need() -> None:
+    kept = "the last items that customers bought (membership)"
+    for declared, purposes in (
+        ({"needs": "authenticated"}, ["personalization", "authenticated"]),
+        ({}, ["personalization"]),
+    ):
+        found = record(recommendations=declared)
+        for each in found.purposes:
+            names = [use.name for use in each.uses if use.kind == "recommendation"]
+            assert names == ["recommendations"] * (each.purpose in purposes)
+            assert (kept in each.keeps) == (each.purpose == "personalization")
+    assert not any(kept in each.keeps for each in record().purposes)

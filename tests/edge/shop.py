@@ -27,6 +27,13 @@ from edge.sinks.sink import ListSink
 from snapshots.census import Interests, Score, Trait, encode_membership
 from snapshots.manifest import LedgerRef, Manifest
 from snapshots.membership import NO_INTEREST, Membership
+from snapshots.recommendations import (
+    NO_ITEM,
+    SLOTS,
+    Recommendations,
+    encode_items,
+    encode_seeds,
+)
 from snapshots.snapshot import Snapshot
 from tests.decisions.written import playbook, rule
 
@@ -94,6 +101,28 @@ def membership(salt: str) -> Membership:
     return Membership.open(parts)
 
 
+def recommended(salt: str) -> tuple[bytearray, bytearray]:
+    """Both parts: who likes boots likes laces and a pill; Ann bought boots and then a pill, Bob a
+    rake."""
+    ids = ["laces", "boots", "rake", "pill", "spade"]
+    keep, none = 2, NO_ITEM
+    items = encode_items(
+        ids,
+        ["garden", "pharmacy", "shoes"],
+        [2, 2, 0, 1, 0],
+        [10, 8, 6, 5, 5],
+        array("I", [1, none, 0, 3, 4, none, 1, 4, 2, 3]),
+        array("H", [32_768, 0, 32_768, 52_428, 32_768, 0, 52_428, 16_384, 32_768, 16_384]),
+        keep,
+    )
+    bought = {visitor_key(salt, "ann"): [3, 1], visitor_key(salt, "bob"): [2]}
+    codes = array("I")
+    for key in sorted(bought):
+        codes.extend([*bought[key], *[none] * SLOTS][:SLOTS])
+    seeds = encode_seeds(items, array("Q", sorted(bought)), codes)
+    return items, seeds
+
+
 def snapshot(version: int = 1, **changes: Any) -> Snapshot:
     """The shop as a version of the channel `live`."""
     made = program(**changes)
@@ -104,7 +133,11 @@ def snapshot(version: int = 1, **changes: Any) -> Snapshot:
         not_after_s=int(NOW_S) + 86_400,
         ledger=LedgerRef(revision=1, sha256="c" * 64),
     )
-    return Snapshot(manifest, made, membership(made.key_salt))
+    members = membership(made.key_salt)
+    items = None
+    if made.head.recommendations is not None:
+        items = Recommendations(*recommended(made.key_salt), members)
+    return Snapshot(manifest, made, members, recommendations=items)
 
 
 def api_key(name: str, secret: bytes, **changes: Any) -> ApiKey:
@@ -235,7 +268,9 @@ class Shop:
     def browser(self, **headers: str) -> Browser:
         return Browser(self.edge, **headers)
 
-    async def ask(self, path: str, body: Any = None, **headers: str) -> httpx.Response:
+    async def ask(
+        self, path: str, body: Any = None, method: str = "POST", **headers: str
+    ) -> httpx.Response:
         """What a server gets that asks with its key. None: an empty object."""
         transport = httpx.ASGITransport(app=self.edge)
         async with httpx.AsyncClient(
@@ -248,7 +283,8 @@ class Shop:
                 if value
             }
             raw = body if isinstance(body, bytes) else msgspec.json.encode(body or {})
-            return await client.post(f"/_ew/{path}", content=raw, headers=sent)
+            content = raw if method == "POST" else None
+            return await client.request(method, f"/_ew/{path}", headers=sent, content=content)
 
     def counted(self, start: str) -> int:
         """The sum of the counters whose key begins so."""

@@ -52,7 +52,13 @@ LEARNT = [
     rule("came", 'session.campaign != ""', slot="promo", show="promo/b"),
     rule("acme", 'interest.brand["brand 7"] > 0.0', slot="promo", show="promo/french"),
 ]
-SERVED = snapshot(signals=SIGNALS, lists=LISTS, measures=MEASURES, rules=[*LEARNT, *RULES])
+SERVED = snapshot(
+    signals=SIGNALS,
+    lists=LISTS,
+    measures=MEASURES,
+    rules=[*LEARNT, *RULES],
+    recommendations={},
+)
 
 Told = dict[str, Any]
 
@@ -244,3 +250,36 @@ async def test_what_a_server_says_of_somebody_and_is_not_granted_changes_no_flag
         outcomes.append([[reply.text for reply in replies], shop.rows(), kept])
 
     assert outcomes[0] == outcomes[1]
+
+
+@hypothesis.settings(max_examples=40)
+@hypothesis.given(
+    GRANTS,
+    st.booleans(),
+    st.sampled_from(["", "authenticated"]),
+    st.integers(1, 5),
+    st.integers(6, 9),
+)
+async def test_what_is_not_granted_of_somebody_recommends_nothing(
+    grants: int, authenticated: bool, needs: str, one: int, other: int
+) -> None:
+    served = snapshot(recommendations={"needs": needs})
+    is_personal = grants & PERSONALIZATION and (authenticated or not needs)
+    outcomes: list[Any] = []
+    for number in (one, other):
+        shop = Shop(Served(served))
+        customer = "ann" if is_personal else ("ann", "bob", "stranger")[number % 3]
+        items, category = "boots", ""
+        if not grants & SENSITIVE:
+            items += ",pill" * (number % 2)
+            category = ("", "pharmacy")[number % 2]
+        query = f"grants={','.join(consent.names(grants))}&items={items}&category={category}"
+        path = f"v1/users/{customer}/recommendations?{query}&authenticated={authenticated:d}"
+        reply = await shop.ask(path, method="GET")
+        assert reply.status_code == 200
+        counted = shop.services.metrics.values().items()
+        kept = {key: value for key, value in counted if not key.startswith(TIMES)}
+        outcomes.append([reply.text, shop.rows(), kept])
+
+    assert outcomes[0] == outcomes[1]
+    assert ("pill" in outcomes[0][0]) <= bool(grants & SENSITIVE)

@@ -130,6 +130,7 @@ async def test_who_is_signed_in_is_told_what_the_membership_has_others_less() ->
         "until": NOW_S + 1_800,
         "recognised_until": NOW_S + 30 * 86_400,
         "facts": {"segments": ["loyal"], "traits.first_name": "Ann", "traits.tier": "gold"},
+        "bought": [],
     }
     assert "You are signed in, until" in await page(browser)
 

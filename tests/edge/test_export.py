@@ -21,8 +21,9 @@ from snapshots.eventfiles import path_of
 from snapshots.keys import PRIVATE_FILE, read_private
 from snapshots.membership import FORMATS, NO_INTEREST
 from snapshots.publish import publish_built
+from snapshots.recommendations import RECOMMENDATIONS, SEEDS
 from tests.decisions.written import playbook
-from tests.edge.shop import CATALOGUE
+from tests.edge.shop import CATALOGUE, recommended
 from tests.edge.test_erase import VISITOR, Publisher
 
 BUILT_AT_S = int(time.time()) - 14 * 86_400  # a half-life ago
@@ -35,6 +36,8 @@ def with_members(publisher: Publisher, channel: str = "live") -> None:
         compiled = compile_with_ledger(playbook(), ledger, CATALOGUE)
         parts = _members(compiled.ledger.salt)
         packed = [pack(name, max(FORMATS[name]), raw) for name, raw in parts.items()]
+        items, seeds = recommended(compiled.ledger.salt)
+        packed += [pack(RECOMMENDATIONS, 1, items), pack(SEEDS, 1, seeds)]
         return [pack("program", 1, compiled.program.encode()), *packed], compiled.ledger
 
     key = read_private(publisher.folder / "keys" / PRIVATE_FILE)
@@ -113,6 +116,7 @@ def test_a_customer_is_told_with_membership_rows_consent_and_experiments(
     assert member == {
         "channel": "live", "version": 2, "built_at": BUILT_AT_S, "segments": ["loyal"],
         "traits": {"tier": "gold"}, "scores": {"propensity": 1.0}, "interests": {"shoes": 50.0},
+        "bought": ["pill", "boots"],
     }  # fmt: skip
     assert [(row["file"], row["line"]) for row in told["events"]] == [
         ("n-1-1.ndjson", line) for line in range(1, 7)

@@ -21,7 +21,7 @@ from edge.config import Config
 from edge.errors import Refused
 from edge.refresh import Served
 from tests.decisions.tcstrings import encode, said
-from tests.edge.shop import SECRET, Shop
+from tests.edge.shop import SECRET, Shop, snapshot
 
 ROOT = Path(__file__).parent.parent.parent
 HTTP_API = (ROOT / "docs" / "http-api.md").read_text(encoding="utf-8")
@@ -158,7 +158,11 @@ def failures(shop: Shop, examples: int, *expected: str) -> tuple[list[str], int]
 
 
 SHOPS: dict[str, Callable[[], Shop]] = {
-    "serving": lambda: Shop(events_per_minute=10**9, server_calls_per_minute=10**9),
+    "serving": lambda: Shop(
+        Served(snapshot(recommendations={})),
+        events_per_minute=10**9,
+        server_calls_per_minute=10**9,
+    ),
     "dev": lambda: Shop(events_per_minute=10**9, server_calls_per_minute=10**9, dev=True),
     "limited": lambda: Shop(events_per_minute=1, max_slots=2, max_events=1, mount="/elsewhere"),
     "empty": lambda: Shop(Served()),

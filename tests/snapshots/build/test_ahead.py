@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from concurrent.futures import CancelledError
 from typing import Any
 
 import duckdb
@@ -39,4 +40,15 @@ def test_an_error_beside_it_stops_what_is_under_way(engine: Any) -> None:
         waited = ahead.rows(endless.select(n=endless["n"] + 1))
         raise ZeroDivisionError
     with pytest.raises(duckdb.InterruptException):
+        waited()
+
+
+def test_an_error_beside_it_ends_also_what_has_not_begun(engine: Any) -> None:
+    many = ibis.range(0, 2_000_000).unnest().name("n").as_table()
+    with pytest.raises(ZeroDivisionError), Ahead(engine) as ahead:
+        endless = many.cross_join(many.view()).aggregate(n=ibis._.count())
+        ahead.rows(endless)
+        waited = ahead.rows(endless.select(n=endless["n"] + 1))
+        raise ZeroDivisionError
+    with pytest.raises((CancelledError, duckdb.InterruptException)):
         waited()

@@ -12,7 +12,7 @@ from decisions.errors import PlaybookErrors
 from decisions.ledger import visitor_key
 from decisions.program import Program
 from snapshots.build.anew import Computed, computed_anew
-from snapshots.build.pipeline import OnProgress
+from snapshots.build.report import OnProgress
 from snapshots.build.sources import read_sources
 from snapshots.errors import DataRefused, Malformed
 from tests.snapshots.build.market import NOW_S, SEGMENTS, Market, sales

@@ -13,7 +13,7 @@ import pytest
 from decisions.compiling import compile_playbook
 from decisions.lint import warnings
 from decisions.rehearsal import rehearse
-from snapshots.build.assemble import membership_parts
+from snapshots.build.assemble import keyed, membership_parts
 from snapshots.build.interests import landmark_s
 from snapshots.build.pipeline import Population, compute
 from snapshots.build.reading import read_playbook
@@ -209,7 +209,7 @@ def test_the_same_data_gives_the_same_bytes_again(population: Population) -> Non
     again = compute(read_playbook(GROCER), read_sources(GROCER), DATA, NOW_S)
     assert again.record == population.record
     parts = [
-        membership_parts(each.table, each.record, "0011223344556677")
+        membership_parts(keyed(each.table, "0011223344556677"), each.record)
         for each in (population, again)
     ]
     assert parts[0] == parts[1]

@@ -11,7 +11,8 @@ from decisions.errors import PlaybookErrors
 from decisions.ledger import visitor_key
 from decisions.program import Program
 from snapshots.build import pipeline
-from snapshots.build.pipeline import STAGES, BuildReport, Progress, build
+from snapshots.build.pipeline import build
+from snapshots.build.report import STAGES, BuildReport, Progress
 from snapshots.build.scaffold import new_playbook
 from snapshots.bundle import unpack
 from snapshots.contents import PROGRAM

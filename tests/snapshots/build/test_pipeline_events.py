@@ -12,7 +12,7 @@ from decisions.interest import fade
 from decisions.ledger import first_ledger, row_key
 from edge.cli import main
 from edge.sinks.row import Row, encode
-from snapshots.build.pipeline import STAGES, Progress
+from snapshots.build.report import STAGES, Progress
 from snapshots.errors import DataRefused, Malformed
 from snapshots.keys import PRIVATE_FILE, read_private
 from snapshots.reissue import erase

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from snapshots.build.pipeline import BuildReport, build
+from snapshots.build.pipeline import build
+from snapshots.build.report import BuildReport
 from snapshots.history import read_manifest
 from snapshots.keys import PUBLIC_FILE, PublicKeys, read_public
 from snapshots.local import LocalCopy

@@ -14,7 +14,8 @@ from decisions.interest import fade
 from decisions.ledger import visitor_key
 from edge.cli import main
 from snapshots import membership
-from snapshots.build.pipeline import BuildReport, build
+from snapshots.build.pipeline import build
+from snapshots.build.report import BuildReport
 from snapshots.contents import CONTENTS, NEWEST, Content
 from snapshots.errors import Unwritable
 from snapshots.keys import PUBLIC_FILE, read_public

@@ -156,7 +156,7 @@ def test_every_error_of_every_file_is_told_at_once(tmp_path: Path) -> None:
         f"playbook.yaml:1:7: expected {text}, got the number 3",
         "playbook.yaml:2:1: unknown key slotz, did you mean slots; expected one of name, slots, "
         "bands, goals, attributes, sensitive_values, signals, measures, lists, tags, interest, "
-        "holdout, timezone, query_keys, purposes, silence",
+        "recommendations, holdout, timezone, query_keys, purposes, silence",
         "rules/a.yaml:1:3: expected the key when, got none",
         f"rules/a.yaml:2:3: unknown key priorty, did you mean band; expected one of {keys}",
         f"rules/a.yaml:4:3: expected a map of {keys}, got the number 4",

@@ -9,7 +9,7 @@ import pytest
 
 from decisions.changes import Share
 from edge.cli import main
-from snapshots.build.pipeline import BuildReport
+from snapshots.build.report import BuildReport
 from snapshots.build.review import Policy, Review, judge
 from snapshots.errors import Unapproved
 from snapshots.manifest import part_path
