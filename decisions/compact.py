@@ -122,8 +122,7 @@ def pack(profile: Profile, names: Dictionary) -> Packed:
         for number, seen in zip(*_numbered(profile.caps, names.rules), strict=True):
             caps.append([number, *[age(base_s, at_s) for at_s in seen]])
     customer, recent = profile.customer, profile.recent
-    distinct = [*rows_of(profile.distinct, names.distinct, names.keys)] if profile.distinct else ()
-    return Packed(
+    packed = Packed(
         seen_ms,
         max(0, seen_ms - round(profile.at_s * 1000)),
         age(base_s, profile.first_seen_s),
@@ -150,11 +149,16 @@ def pack(profile: Profile, names: Dictionary) -> Packed:
         recognised=[max(0, profile.recognised_until_s - base_s)]
         if customer and profile.recognised_until_s
         else [],
-        distinct=_in_runs([(ids, tallied(cells)) for ids, cells in distinct], base_s)
-        if distinct
-        else [],
-        marks=_text(bytes_of(distinct)) if distinct else "",
     )
+    return _with_marks(packed, profile, names) if profile.distinct else packed
+
+
+def _with_marks(packed: Packed, profile: Profile, names: Dictionary) -> Packed:
+    """The claims with different things; few profiles have any."""
+    rows = [*rows_of(profile.distinct, names.distinct, names.keys)]
+    tallies = [(ids, tallied(cells)) for ids, cells in rows]
+    distinct = _in_runs(tallies, packed.seen_ms // 1000)
+    return _replace(packed, distinct=distinct, marks=_text(bytes_of(rows)))
 
 
 def _packed_lists(profile: Profile, names: Dictionary) -> tuple[list[int], list[str]]:
@@ -204,7 +208,7 @@ def unpack(raw: Packed | list[Any] | bytes, names: Dictionary, visitor: str = ""
     customer = _bytes(raw.customer)
     if len(customer) not in (0, 8):
         raise ProfileError(f"expected a customer of 8 bytes, got {len(customer)}")
-    return Profile(
+    profile = Profile(
         visitor=visitor,
         seen_s=raw.seen_ms / 1000,
         at_s=(raw.seen_ms - raw.at_age_ms) / 1000,
@@ -225,10 +229,11 @@ def unpack(raw: Packed | list[Any] | bytes, names: Dictionary, visitor: str = ""
         preferences=_pairs(raw.preferences, names.keys) if raw.preferences else {},
         lists=_lists(raw, names) if raw.listed or raw.things else {},
         recognised_until_s=base_s + raw.recognised[0] if customer and raw.recognised else 0,
-        distinct=marked(_measures(raw.distinct, base_s, names.distinct, names), _bytes(raw.marks))
-        if raw.distinct or raw.marks
-        else {},
     )
+    if raw.distinct or raw.marks:
+        tallies = _measures(raw.distinct, base_s, names.distinct, names)
+        profile = _replace(profile, distinct=marked(tallies, _bytes(raw.marks)))
+    return profile
 
 
 def _cart(raw: Packed, base_s: int) -> Cart:
