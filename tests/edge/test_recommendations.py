@@ -208,3 +208,19 @@ async def test_who_is_signed_in_is_told_what_they_bought() -> None:
     await browser.consent("functional", "personalization", "sensitive")
     me = await browser.send("GET", "/_ew/v1/me", headers={"accept": "application/json"})
     assert me.json()["customer"]["bought"] == ["pill", "boots"]
+
+
+async def test_who_is_recognised_is_not_told_what_needs_a_sign_in() -> None:
+    shop = stocked(needs="authenticated")
+    browser = shop.browser()
+    await browser.consent("functional", "personalization")
+    await browser.hero(browser.event("identify", token=identify_token("ann")))
+
+    told_of = []
+    for later_s in (0, 3_600):
+        shop.clock.now_s += later_s
+        me = await browser.send("GET", "/_ew/v1/me", headers={"accept": "application/json"})
+        customer = me.json()["customer"]
+        told_of.append((customer["signed_in"], customer["bought"]))
+
+    assert told_of == [(True, ["boots"]), (False, [])]
