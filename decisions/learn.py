@@ -7,6 +7,7 @@ What events teach is `lesson`. Time is `profile.moment`: it never runs backwards
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -221,6 +222,12 @@ def _without(profile: Profile, sensitive: frozenset[str], strangers_too: bool) -
     for field, measures in (("measures", profile.measures), ("distinct", profile.distinct)):
         if any(len(kept(keyed)) < len(keyed) for keyed in measures.values()):
             changes[field] = {name: kept(keyed) for name, keyed in measures.items()}
+    if not sensitive.isdisjoint(chain(*profile.lists.values())):  # a word that was none then
+        left = {
+            name: tuple(thing for thing in things if thing not in sensitive)
+            for name, things in profile.lists.items()
+        }
+        changes["lists"] = {name: things for name, things in left.items() if things}
     session = profile.session
     if session and len(views := kept(session.views)) < len(session.views):
         changes["session"] = _replace(session, views=views)

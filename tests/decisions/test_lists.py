@@ -65,6 +65,13 @@ def test_nothing_sensitive_is_listed_not_even_with_its_opt_in() -> None:
     assert after(("view", "pharmacy"), grants=EVERYTHING).lists == {}
 
 
+def test_a_thing_that_a_later_playbook_calls_sensitive_leaves_without_its_opt_in() -> None:
+    profile = after(("view", "pills"), ("view", "tea"), ("wish", "pills"))
+    now = frozenset({"pills"})
+    assert withdraw(profile, PERSONALIZATION, now).lists == {"recent": ("tea",)}
+    assert withdraw(profile, EVERYTHING, now).lists == profile.lists
+
+
 def test_lists_go_with_the_grant_and_with_the_person() -> None:
     profile = after(("wish", "a"))
 
