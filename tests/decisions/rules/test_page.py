@@ -13,7 +13,9 @@ from decisions.schema import Attribute, schema_of
 from tests.decisions.rules.conformance import PAGE
 
 TEXT = PAGE.read_text(encoding="utf-8")
-SCHEMA = schema_of([Attribute("scores.propensity", "double")])
+SCHEMA = schema_of(
+    [Attribute("scores.propensity", "double"), Attribute("measures.looked_at", "int")]
+)
 RECIPES = re.findall(
     r"^\| [^|`]+ \| (`.+`) \|$", TEXT.split("## In two")[1].split("## What")[0], re.M
 )
