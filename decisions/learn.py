@@ -6,6 +6,7 @@ What events teach is `lesson`. Time is `profile.moment`: it never runs backwards
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from itertools import chain
 from typing import Any
@@ -23,9 +24,10 @@ from decisions.lesson import (
     Lesson,
     faded,
     hashed,
+    mark_of,
     weaken,
 )
-from decisions.profile import NO_CART, NOBODY, Profile, Session, live_session, moment
+from decisions.profile import NO_CART, NOBODY, Measured, Profile, Session, live_session, moment
 
 MAX_TIMES = 8  # how often a cap can count; a playbook may not ask for more
 MAX_CAMPAIGN = 40  # characters
@@ -222,6 +224,8 @@ def _without(profile: Profile, sensitive: frozenset[str], strangers_too: bool) -
     for field, measures in (("measures", profile.measures), ("distinct", profile.distinct)):
         if any(len(kept(keyed)) < len(keyed) for keyed in measures.values()):
             changes[field] = {name: kept(keyed) for name, keyed in measures.items()}
+    if profile.distinct:
+        changes |= _unmarked(changes.get("distinct", profile.distinct), _marks(sensitive))
     if not sensitive.isdisjoint(chain(*profile.lists.values())):  # a word that was none then
         left = {
             name: tuple(thing for thing in things if thing not in sensitive)
@@ -232,3 +236,22 @@ def _without(profile: Profile, sensitive: frozenset[str], strangers_too: bool) -
     if session and len(views := kept(session.views)) < len(session.views):
         changes["session"] = _replace(session, views=views)
     return changes
+
+
+@functools.lru_cache(maxsize=8)  # of programs: a frozenset keeps its hash
+def _marks(sensitive: frozenset[str]) -> frozenset[int]:
+    """What marks in a profile would be of these words. Another thing has one of them, and is let
+    go of with it, once in 2**24 pairs."""
+    return frozenset(mark_of(word) for word in sensitive)
+
+
+def _unmarked(distinct: Mapping[str, Measured], marks: frozenset[int]) -> dict[str, Any]:
+    """The change that takes these marks out; {} where there is none of them."""
+    every = chain.from_iterable(cells for keyed in distinct.values() for cells in keyed.values())
+    if marks.isdisjoint(mark for _, mark in every):
+        return {}
+    found: dict[str, Measured] = {}
+    for name, keyed in distinct.items():
+        left = {key: tuple(c for c in cells if c[1] not in marks) for key, cells in keyed.items()}
+        found[name] = {key: cells for key, cells in left.items() if cells}
+    return {"distinct": found}

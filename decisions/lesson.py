@@ -27,6 +27,7 @@ MAX_PREFERENCES = 16  # the one declared longest ago goes first
 MAX_LISTED = 20  # things of a list; a playbook may keep fewer
 MAX_COUNT = 1_000_000
 MAX_WEIGHT = 1_000_000.0
+_MARK = (1 << 8 * VIEW_BYTES) - 1
 
 _replace = msgspec.structs.replace
 
@@ -253,9 +254,8 @@ class Lesson:
             return
         if (distinct := self._distinct) is None:
             distinct = self._distinct = self._profile.distinct.copy()
-        mark = hashed(thing) % 2 ** (8 * VIEW_BYTES)
         kept = distinct.pop(name, {})  # what was counted last comes last
-        distinct[name] = met(measure, kept, event, mark, self._now, session_s)
+        distinct[name] = met(measure, kept, event, mark_of(thing), self._now, session_s)
 
     def _prefer(self, event: Event) -> None:
         """What the visitor declares comes last, and in place of what they declared before."""
@@ -315,6 +315,11 @@ def hashed(text: str) -> int:
     """32 bits of an id. Encoded here: mmh3 ends the process when it meets half of a surrogate
     pair."""
     return mmh3.hash(text.encode("utf-8", "surrogatepass"), signed=False)
+
+
+def mark_of(thing: str) -> int:
+    """By what a profile knows a thing again that is counted once: VIEW_BYTES of its hash."""
+    return hashed(thing) & _MARK
 
 
 def faded(profile: Profile, half_life_s: float, now: float) -> dict[str, float]:

@@ -18,7 +18,7 @@ from decisions.events import Event
 from decisions.fitting import fit
 from decisions.learn import begin, learn, signed_out, withdraw
 from decisions.ledger import MARKED, UNKNOWN, Dictionary
-from decisions.lesson import hashed
+from decisions.lesson import mark_of
 from decisions.lint import warnings
 from decisions.measures import CELLS, MAX_KEYS, Measure, measured
 from decisions.profile import IDLE_S, Profile
@@ -77,7 +77,7 @@ def test_a_session_forgets_with_its_end() -> None:
 
 
 ITEMS = [f"item {number}" for number in range(40)]
-MARKS = {item: hashed(item) % 2**24 for item in ITEMS}
+MARKS = {item: mark_of(item) for item in ITEMS}
 
 
 def test_the_items_of_the_property_below_have_marks_of_their_own() -> None:
@@ -156,7 +156,7 @@ def test_nothing_sensitive_is_counted_whatever_is_granted(grants: int) -> None:
     profile, now_s = told(learnt, *told_of, grants=grants)
 
     assert measured(profile, learnt.measures, now_s) == {"measures.m": 1}
-    assert profile.distinct == {"m": {"": ((0, hashed("b") % 2**24),)}}
+    assert profile.distinct == {"m": {"": ((0, mark_of("b")),)}}
 
 
 def test_what_became_sensitive_goes_with_its_key_and_all_with_the_purpose() -> None:
@@ -168,6 +168,22 @@ def test_what_became_sensitive_goes_with_its_key_and_all_with_the_purpose() -> N
     assert withdraw(stranger, GRANTS, lost=SENSITIVE).distinct == {"m": {}}
     assert withdraw(profile, FUNCTIONAL).distinct == {}
     assert signed_out(profile).distinct == {}
+
+
+def test_a_thing_that_a_later_playbook_calls_sensitive_leaves_without_its_opt_in() -> None:
+    learnt = learning(
+        kinds=msgspec.structs.replace(EVER, field="category"),
+        keyed=msgspec.structs.replace(EVER, per="category"),
+    )
+    profile, _ = told(learnt, (0, view("a", "shoes")), (1, view("b", "garden")))
+    kinds = {"": ((0, mark_of("shoes")),)}
+    keyed = {"shoes": ((0, mark_of("a")),)}
+
+    now = frozenset({"garden"})
+    assert withdraw(profile, GRANTS, now).distinct == {"kinds": kinds, "keyed": keyed}
+    assert withdraw(profile, GRANTS, frozenset({"b"})).distinct["keyed"] == keyed
+    assert withdraw(profile, GRANTS | SENSITIVE, now).distinct == profile.distinct
+    assert withdraw(profile, GRANTS, frozenset({"other"})).distinct is profile.distinct
 
 
 def test_without_the_grant_nothing_is_counted() -> None:

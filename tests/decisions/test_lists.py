@@ -16,7 +16,7 @@ from decisions.events import Event
 from decisions.fitting import fit
 from decisions.learn import MAX_CAMPAIGN, begin, learn, signed_out, withdraw
 from decisions.ledger import Dictionary
-from decisions.lesson import Entry, Learning
+from decisions.lesson import Entry, Learning, Lesson
 from decisions.profile import IDLE_S, Profile, profile_facts
 from tests.decisions.written import SETTINGS, playbook, problems, rule
 
@@ -48,6 +48,14 @@ def test_the_newest_comes_last_once_and_the_oldest_goes() -> None:
     told = [("view", item) for item in ("a", "b", "a", "c", "d")]
 
     assert after(*told).lists == {"recent": ("a", "c", "d")}
+
+
+def test_one_visit_lists_as_many_things_as_it_brings() -> None:
+    lesson = Lesson(Profile(), LEARNING, GRANTS, NOW_S)
+    for type_, item in (("view", "a"), ("view", "b"), ("wish", "a")):
+        lesson.learn(Event(type=type_, item=item))
+
+    assert lesson.learnt().lists == {"recent": ("a", "b"), "wishes": ("a",)}
 
 
 def test_what_is_wished_for_can_be_taken_back() -> None:
