@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 from decisions.consent import EVERYTHING
 from decisions.events import Event
 from decisions.learn import learn
-from decisions.lesson import Gain, Learning, Lesson
+from decisions.lesson import Entry, Gain, Learning, Lesson
+from decisions.measures import Measure
 from decisions.profile import Profile
 from tests.decisions.profiles import KEYS, NOW_S, profiles
 
+DAY_S = 86_400.0
 TYPES = ("view", "add", "remove", "buy", "tag", "undeclared")
 LEARNING = Learning(
     events=frozenset(TYPES) - {"undeclared"},
@@ -23,6 +25,15 @@ LEARNING = Learning(
     carts={"add": "add", "remove": "remove", "buy": "clear"},
     known=frozenset(KEYS),
     sensitive=frozenset(KEYS[:3]),
+    measures={
+        "measure-0": Measure(kind="count", on="view", per="category"),
+        "measure-1": Measure(kind="sum", on="buy", field="price", within_s=DAY_S),
+        "looked_at": Measure(kind="distinct", on="view", field="item", within_s=DAY_S, most=3),
+        "brands": Measure(kind="distinct", on="view", field="brand", per="category", session=True),
+    },
+    measuring={"view": ("measure-0", "looked_at", "brands"), "buy": ("measure-1",)},
+    entries={"view": (Entry("recent", "item", 3),), "tag": (Entry("recent", "item", 3, False),)},
+    more=frozenset({"view", "buy", "tag"}),
 )
 events = st.lists(
     st.builds(
@@ -59,6 +70,8 @@ def test_a_lesson_teaches_what_its_events_teach_one_by_one(
     assert at_once == one_by_one
     assert list(at_once.interests) == list(one_by_one.interests), "of equal ones the newest stay"
     assert list(at_once.counts) == list(one_by_one.counts)
+    for name in ("measures", "distinct", "lists"):  # who comes first goes first
+        assert list(getattr(at_once, name)) == list(getattr(one_by_one, name))
     assert (
         at_once.session is None
         or one_by_one.session is None
