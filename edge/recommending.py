@@ -63,10 +63,12 @@ def read(customer: str, query: dict[str, str]) -> Asked:
     if not 0 < len(customer) <= MAX_CUSTOMER:
         what = f"expected a customer's id of 1 to {MAX_CUSTOMER} characters, got {len(customer)}"
         raise wire.invalid(what)
-    at_hand = list(filter(None, query.get("items", "").split(",")))
+    at_hand = given.split(",") if (given := query.get("items", "")) else []
     if len(at_hand) > MAX_AT_HAND:
         raise wire.invalid(f"expected at most {MAX_AT_HAND} items, got {len(at_hand)} - at `items`")
     category = query.get("category", "")
+    if "" in at_hand:
+        raise wire.invalid("expected items between commas, got nothing there - at `items`")
     for name, words in (("items", at_hand), ("category", [category])):
         if (length := max(map(len, words), default=0)) > MAX_WORD:
             what = f"expected at most {MAX_WORD} characters, got {length} - at `{name}`"
@@ -83,7 +85,7 @@ def _limit(text: str) -> int:
 
 
 def _grants(query: dict[str, str]) -> int:
-    names = list(filter(None, query.get("grants", "").split(",")))
+    names = given.split(",") if (given := query.get("grants", "")) else []
     for name in names:
         if name not in consent.PURPOSES:
             known = ", ".join(consent.PURPOSES)

@@ -60,13 +60,15 @@ class Complaints:
 
 def _placed(error: BaseException) -> str:
     """Types and lines of code: of what an error came of first, then its own."""
-    found = ""
-    came_of = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
-    if came_of is not None:
-        found = _placed(came_of) + "\nwhich led to "
-    return found + "\n".join(
-        [type(error).__name__, *map(str.rstrip, traceback.format_tb(error.__traceback__))]
-    )
+    found: list[str] = []
+    known: list[BaseException] = []  # an error may be its own cause
+    cause: BaseException | None = error
+    while cause is not None and cause not in known:
+        known.append(cause)
+        places = map(str.rstrip, traceback.format_tb(cause.__traceback__))
+        found.append("\n".join([type(cause).__name__, *places]))
+        cause = cause.__cause__ or (None if cause.__suppress_context__ else cause.__context__)
+    return "\nwhich led to ".join(reversed(found))
 
 
 @dataclass(frozen=True, slots=True)

@@ -344,6 +344,17 @@ async def test_an_error_is_logged_by_type_and_place_and_not_by_what_it_says(
     assert (visitor in caplog.text) is dev
 
 
+async def test_an_error_that_is_its_own_cause_is_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    error = ValueError("x")
+    error.__cause__ = error
+
+    Shop().services.complaints.about("visit", error)
+
+    assert caplog.text.count("ValueError") == 1
+
+
 async def test_a_websocket_is_left_unanswered() -> None:
     sent: list[Any] = []
 
