@@ -181,6 +181,7 @@ ROUTES = (
     Entry("POST", "/ofrep/v1/evaluate/flags", "flags", ofrep.many),
     Entry("POST", "/ofrep/v1/evaluate/flags/{key:path}", "flag", ofrep.one),
     Entry("GET", "/loader.js", "loader", assets.loader),
+    Entry("GET", "/engagement.js", "engagement", assets.engagement),
     Entry("GET", "/openapi.json", "openapi", assets.described),
     Entry("GET", "/preview", "preview", preview.preview),
     Entry("GET", "/healthz", "healthz", assets.health),

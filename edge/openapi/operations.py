@@ -43,7 +43,10 @@ def under_the_mount(max_slots: int) -> Json:
         "/v1/users/{id}/recommendations": {"get": _recommendations()},
         "/ofrep/v1/evaluate/flags": {"post": _flags()},
         "/ofrep/v1/evaluate/flags/{key}": {"post": _flag()},
-        "/loader.js": {"get": _loader()},
+        "/loader.js": {"get": _script("loader", "The page's script")},
+        "/engagement.js": {
+            "get": _script("engagement", "What measures scrolling and time in view")
+        },
         "/openapi.json": {"get": _described()},
         "/preview": {"get": _preview()},
         "/healthz": {"get": _health()},
@@ -238,12 +241,12 @@ def _no_flag(status: str, description: str, responses: Json) -> Json:
     return responses | {status: json(description, "NoFlag")}
 
 
-def _loader() -> Json:
+def _script(name: str, summary: str) -> Json:
     script = {"text/javascript": {"schema": {"type": "string"}}}
     cached = {"ETag": header("Of this script", required=False)}
     return {
-        "operationId": "loader",
-        "summary": "The page's script",
+        "operationId": name,
+        "summary": summary,
         "parameters": [request_header("If-None-Match", "The ETag of the script one has")],
         "responses": {
             "200": {"description": "The script", "headers": cached, "content": script},

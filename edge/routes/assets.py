@@ -1,5 +1,5 @@
-"""GET loader.js, openapi.json, gpc.json, healthz, readyz: the page's script; what there is to ask;
-Global Privacy Control is heeded; alive; has a snapshot."""
+"""GET loader.js, engagement.js, openapi.json, gpc.json, healthz, readyz: the page's scripts; what
+there is to ask; Global Privacy Control is heeded; alive; has a snapshot."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge.exchange import Reply, Scope
 from edge.problems import Headers
 from edge.services import Services
 
-LOADER = Path(__file__).parent.parent / "static" / "loader.min.js"
+STATIC = Path(__file__).parent.parent / "static"
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 _JAVASCRIPT = (b"content-type", b"text/javascript; charset=utf-8")
 _NO_STORE = (b"cache-control", b"no-store")
@@ -34,26 +34,43 @@ _RELOAD = b"""
 })();
 """
 
-_SCRIPT = LOADER.read_bytes()
-_RELOADING = _SCRIPT + _RELOAD
-_ETAG = b'"%s"' % hashlib.sha256(_SCRIPT).hexdigest()[:16].encode()
+
+class _Script:
+    """A script as it is answered: by its tag, and with --dev never kept."""
+
+    def __init__(self, name: str, with_dev: bytes = b"") -> None:
+        """with_dev: what is behind it with --dev."""
+        self._text = (STATIC / name).read_bytes()
+        self._with_dev = self._text + with_dev
+        self._etag = b'"%s"' % hashlib.sha256(self._text).hexdigest()[:16].encode()
+
+    def reply(self, headers: dict[bytes, bytes], *, dev: bool) -> Reply:
+        if dev:
+            size = (b"content-length", b"%d" % len(self._with_dev))
+            return Reply(200, [_JAVASCRIPT, size, _NO_STORE, _NO_SNIFFING], self._with_dev)
+        common: Headers = [
+            (b"etag", self._etag),
+            (b"cache-control", b"public, max-age=300, stale-while-revalidate=86400"),
+            _NO_SNIFFING,
+        ]
+        asked = headers.get(b"if-none-match", b"")
+        if self._etag in asked or asked.strip() == b"*":
+            return Reply(304, common, b"")
+        length = (b"content-length", b"%d" % len(self._text))
+        return Reply(200, [_JAVASCRIPT, length, *common], self._text)
 
 
-def loader(services: Services, __: Scope, headers: dict[bytes, bytes], ___: bytes) -> Reply:
+_LOADER, _ENGAGEMENT = _Script("loader.min.js", _RELOAD), _Script("engagement.min.js")
+
+
+def loader(services: Services, _: Scope, headers: dict[bytes, bytes], __: bytes) -> Reply:
     """200 with the script, or 304 for who has it. Anybody may keep it for five minutes."""
-    if services.config.dev:
-        size = (b"content-length", b"%d" % len(_RELOADING))
-        return Reply(200, [_JAVASCRIPT, size, _NO_STORE, _NO_SNIFFING], _RELOADING)
-    common: Headers = [
-        (b"etag", _ETAG),
-        (b"cache-control", b"public, max-age=300, stale-while-revalidate=86400"),
-        _NO_SNIFFING,
-    ]
-    asked = headers.get(b"if-none-match", b"")
-    if _ETAG in asked or asked.strip() == b"*":
-        return Reply(304, common, b"")
-    length = (b"content-length", b"%d" % len(_SCRIPT))
-    return Reply(200, [_JAVASCRIPT, length, *common], _SCRIPT)
+    return _LOADER.reply(headers, dev=services.config.dev)
+
+
+def engagement(services: Services, _: Scope, headers: dict[bytes, bytes], __: bytes) -> Reply:
+    """The same of what the loader fetches where its tag has `data-engagement`."""
+    return _ENGAGEMENT.reply(headers, dev=services.config.dev)
 
 
 def described(services: Services, _: Scope, __: dict[bytes, bytes], ___: bytes) -> Reply:

@@ -13,13 +13,15 @@
 
   const preview = new URLSearchParams(location.search).get('edgewise_preview') || undefined; // made by `edgewise preview`
   const NOTHING = 0, CHANGES = 1, ALL = 2; // what a trip fills: no slot, those that show something else now, each anew
-  let queue = [], keep = false, page = {}, timer, due = Infinity, wanted = NOTHING, clock, asks = 0, missed = false;
+  let queue = [], keep = false, page = {}, timer, due = Infinity, wanted = NOTHING, clock, asks = 0, missed = false, last;
 
   // Events outlive their page in this tab's storage, but only where the visitor's grants let the device keep them.
-  try {
-    queue = JSON.parse(sessionStorage.edgewise);
-    keep = true;
-  } catch { /* nothing kept, or no storage */ }
+  function restore() {
+    try {
+      queue = JSON.parse(sessionStorage.edgewise);
+      keep = true;
+    } catch { /* nothing kept, or no storage */ }
+  }
 
   function save() {
     try {
@@ -131,6 +133,7 @@
     consent: told => alone(() => send('PUT', 'consent', told.map ? { grants: told, how: 'banner' } : { tcf: told })).catch(() => {}).then(() => visit(page)),
   };
 
+  restore();
   const push = layer.push;
   layer.push = (...entries) => {
     entries.forEach(read);
@@ -138,13 +141,26 @@
   };
   layer.forEach(read);
 
-  addEventListener('pagehide', () => {
-    if (queue.length) navigator.sendBeacon(mount + 'v1/events', JSON.stringify({ events: queue.slice(0, 40), page, resend: keep }));
+  // What no beacon had yet: an event that is kept goes again with the next visit, and the log knows it by its id.
+  function report() {
+    const from = queue.indexOf(last) + 1, events = queue.slice(from, from + 40);
+    if (events.length) navigator.sendBeacon(mount + 'v1/events', JSON.stringify({ events, page, resend: keep }));
+    last = events.pop() || last;
     if (!keep) queue = [];
+  }
+
+  addEventListener('pagehide', report);
+  addEventListener('pageshow', event => {
+    if (!event.persisted) return;
+    restore(); // what this page still remembers, the pages after it have told
+    visit();
   });
-  addEventListener('pageshow', event => event.persisted && visit());
   addEventListener('visibilitychange', () => missed && ask());
   addEventListener('resize', () => shown.forEach((_, slot) => { slot.style.height = ''; }));
   if (document.readyState === 'loading') addEventListener('DOMContentLoaded', () => visit());
   else visit();
+
+  if ('engagement' in script.dataset) import(mount + 'engagement.js').then(engagement => engagement.default(
+    (type, value) => note(type, { value, category: page.category }, Infinity, NOTHING), report,
+  )).catch(() => {});
 })();

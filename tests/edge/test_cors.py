@@ -109,7 +109,9 @@ async def test_html_that_is_opened_by_itself_runs_nothing_and_json_is_not_html()
         assert reply.headers[b"x-content-type-options"] == b"nosniff"
 
 
-@pytest.mark.parametrize("path", ["loader.js", "openapi.json", "healthz", "readyz", "preview"])
+@pytest.mark.parametrize(
+    "path", ["loader.js", "engagement.js", "openapi.json", "healthz", "readyz", "preview"]
+)
 async def test_no_reply_is_sniffed(path: str) -> None:
     reply = await ask(Shop(dev=path == "preview"), "GET", f"/_ew/{path}")
 

@@ -283,7 +283,7 @@ async def test_naughty_places_on_the_page_of_what_is_held() -> None:
 ASKED = [
     ("GET", "v1/fragments/hero"), ("GET", "v1/consent"), ("POST", "v1/visit"),
     ("POST", "v1/events"), ("GET", "v1/me"), ("PUT", "v1/consent"), ("DELETE", "v1/me"),
-    ("GET", "loader.js"),
+    ("GET", "loader.js"), ("GET", "engagement.js"),
     ("GET", "healthz"), ("OPTIONS", "v1/visit"), ("HEAD", "v1/consent"),
 ]  # fmt: skip
 BODIES = {"v1/visit": b'{"slots":["hero"]}', "v1/events": b'{"events":[]}'}

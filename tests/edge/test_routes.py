@@ -248,16 +248,19 @@ async def test_readiness_fails_while_draining() -> None:
     assert (reply.status_code, reply.text) == (503, "draining\n")
 
 
-async def test_the_loader_may_be_kept_and_is_asked_after_by_its_tag() -> None:
+@pytest.mark.parametrize(
+    ("script", "word"), [("loader.js", "edge-slot"), ("engagement.js", "user_engagement")]
+)
+async def test_a_script_may_be_kept_and_is_asked_after_by_its_tag(script: str, word: str) -> None:
     browser = Shop().browser()
 
-    reply = await browser.send("GET", "/_ew/loader.js")
+    reply = await browser.send("GET", f"/_ew/{script}")
     assert reply.headers["content-type"].startswith("text/javascript")
     assert reply.headers["cache-control"].startswith("public")
-    assert "edge-slot" in reply.text
+    assert word in reply.text
 
     again = await browser.send(
-        "GET", "/_ew/loader.js", headers={"if-none-match": reply.headers["etag"]}
+        "GET", f"/_ew/{script}", headers={"if-none-match": reply.headers["etag"]}
     )
     assert (again.status_code, again.content) == (304, b"")
 

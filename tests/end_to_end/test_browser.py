@@ -73,6 +73,23 @@ def test_hearts_change_the_page_at_once_and_leave_with_whoever_signs_out(visitor
     assert visitor.moved() == []
 
 
+def test_a_minute_with_an_article_read_to_its_end_shows_on_the_next_page(visitor: Visitor) -> None:
+    visitor.page.clock.install()
+    visitor.open("/")
+    visitor.choose()
+    visitor.open("/journal/five-dinners")
+    visitor.page.evaluate("scrollTo(0, document.body.scrollHeight)")
+    visitor.page.clock.fast_forward(64_000)
+    visitor.open("/journal/recipes")
+    visitor.page.locator(".ew-promo--journal").wait_for(timeout=5_000)
+    measures = visitor.profile().measures  # moments and hundredths
+    read = {
+        name: sum(number for _, number in measures[name][""]) / 100
+        for name in ("read_to", "seconds_read")
+    }
+    assert (read["read_to"], 64 <= read["seconds_read"] < 90) == (100, True)
+
+
 def test_withdrawing_consent_brings_back_the_defaults_at_once(visitor: Visitor) -> None:
     visitor.open("/")
     visitor.choose()

@@ -31,8 +31,9 @@ class Edge:
         path = route.request.url.partition("example")[2]
         if path == "/":
             route.fulfill(body=self.html, content_type="text/html")
-        elif path == "/_ew/loader.js":
-            route.fulfill(path=STATIC / "loader.min.js", content_type="text/javascript")
+        elif path in ("/_ew/loader.js", "/_ew/engagement.js"):
+            script = STATIC / path.removeprefix("/_ew/").replace(".js", ".min.js")
+            route.fulfill(path=script, content_type="text/javascript")
         elif path == "/_ew/v1/visit":
             body = json.loads(route.request.post_data or "")
             sent, self.page, self.facts = body["events"], body["page"], body.get("facts")

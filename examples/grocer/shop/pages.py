@@ -20,7 +20,10 @@ def _icon(name: str) -> str:
     return f'<svg aria-hidden="true"><use href="/static/icons.svg#{name}"/></svg>'
 
 
-def _layout(title: str, body: str, catalogue: Catalogue, *, category: str = "") -> str:
+def _layout(
+    title: str, body: str, catalogue: Catalogue, *, category: str = "", measured: bool = False
+) -> str:
+    """measured: how deep it is scrolled, and for how long it is in view."""
     links = "".join(
         f'<a href="/d/{key}"{" aria-current=page" if key == category else ""}>{escape(shelf.title)}</a>'
         for key, shelf in catalogue.shelves.items()
@@ -34,7 +37,7 @@ def _layout(title: str, body: str, catalogue: Catalogue, *, category: str = "") 
 <title>{escape(title)} · Field &amp; Larder</title>
 <link rel="icon" href="/static/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/static/shop.css">
-<script async src="/_ew/loader.js" data-events="article_read wish unwish favourite unfavourite"></script>
+<script async src="/_ew/loader.js" data-events="article_read wish unwish favourite unfavourite"{" data-engagement" if measured else ""}></script>
 <script src="/static/shop.js" defer></script>
 <script src="/static/why.js" defer></script>
 </head>
@@ -153,4 +156,4 @@ def journal(catalogue: Catalogue, slug: str) -> str:
 <p class="lead">{escape(lead)}</p>{text}</article>
 {_slot("promo", "promo/none")}
 <section><h2>Read on</h2><div class="stories">{_stories(others)}</div></section>"""
-    return _layout(title, body, catalogue)
+    return _layout(title, body, catalogue, measured=True)
