@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 from playwright.sync_api import Browser, BrowserContext, Page, Response
 
 from decisions.compact import unpack
-from decisions.ledger import Dictionary
+from decisions.ledger import Dictionary, row_key
 from decisions.profile import Profile
+from decisions.program import Program
 from snapshots.keys import read_public
 from snapshots.local import LocalCopy
 from snapshots.snapshot import open_snapshot
@@ -44,12 +45,20 @@ class Shop(NamedTuple):
 
     def dictionary(self) -> Dictionary:
         """The names behind the numbers of the profile cookie."""
+        return self._program().dictionary
+
+    def rows_of(self, visitor: str) -> list[dict[str, Any]]:
+        """What the event log has of one visitor."""
+        hash_ = row_key(self._program().key_salt, visitor)
+        return [row for row in self.logged() if row.get("visitor") == hash_]
+
+    def _program(self) -> Program:
         local = LocalCopy(
             self.state / "cache", read_public(self.state / "keys" / "publisher.public.jwks")
         )
         manifest = local.serving()
         assert manifest is not None
-        return open_snapshot(manifest, local.path_of).program.dictionary
+        return open_snapshot(manifest, local.path_of).program
 
     def logged(self) -> list[dict[str, Any]]:
         """Every row of the event log, files still being written included."""

@@ -173,8 +173,7 @@ def test_adding_to_the_basket_and_leaving_at_once_loses_nothing(visitor: Visitor
 
 def _logged(shop: Shop, visitor: str, kind: str) -> int:
     """How many events of a kind the log holds; one that was sent twice is one."""
-    rows = [row for row in shop.logged() if row.get("type") == kind]
-    return len({row["id"] for row in rows if row.get("visitor")})
+    return len({row["id"] for row in shop.rows_of(visitor) if row["type"] == kind})
 
 
 def test_a_page_whose_edge_is_gone_keeps_its_own_content(browser: Browser, lonely: Shop) -> None:
